@@ -1,0 +1,68 @@
+"""llmapp: settings -> services -> page -> launch."""
+
+from __future__ import annotations
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from llmapp.backend.device import Hardware, detect
+from llmapp.backend.memory import LastWords
+from llmapp.backend.pool import Pool
+from llmapp.backend.sources import Sources
+from llmapp.catalog import Catalog
+from llmapp.conversations import Conversations
+from llmapp.errors import LlmappError
+from llmapp.jobs.supervisor import Supervisor
+from llmapp.settings import AppSettings, read_settings
+from llmapp.store import Store
+from llmapp.ui.background import Background
+from llmapp.ui.launch import serve
+from llmapp.ui.limits import Guard
+from llmapp.ui.owners import manager_key
+from llmapp.ui.services import Services
+from llmapp.ui.turns import Turns
+
+MODELS = Path(__file__).parent / "models"
+
+
+def build(settings: AppSettings, models: Path = MODELS) -> Services:
+    """All parts of the app. Looking at the machine may import torch, so that goes on behind the page."""
+    data = settings.data_dir
+    store, key = Store(data / "llmapp.db"), manager_key(data)
+    catalog, sources = Catalog.read(models, data / "adapters"), Sources(data / "models", settings)
+    conversations, last_words = Conversations(store), LastWords(data / "running")
+    conversations.recover()
+
+    def look() -> tuple[Hardware, Pool]:
+        hardware = detect(settings.device)
+        return hardware, Pool(catalog, sources, hardware, settings.precision, last_words)
+
+    return Services(
+        settings=settings,
+        store=store,
+        catalog=catalog,
+        sources=sources,
+        backend=ThreadPoolExecutor(1, "backend").submit(look),
+        conversations=conversations,
+        supervisor=Supervisor(data / "jobs", settings),
+        guard=Guard(settings, store, key),
+        turns=Turns(),
+        background=Background(),
+        manager_key=key,
+        notices=tuple(note for note in (store.notice, *last_words.read()) if note),
+    )
+
+
+def main() -> int:
+    """Start the app and serve until it is told to end. What goes wrong is one sentence."""
+    try:
+        serve(build(read_settings()))
+    except LlmappError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

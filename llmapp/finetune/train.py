@@ -1,0 +1,275 @@
+"""The training loop: LoRA on all linear layers of a classifier and a head of its own, from token ids to the best state.
+
+Knows torch models, steps and checkpoints; says how far it is through a callback, and asks another whether to stop.
+Does not know files of rows, jobs or the page. The same seed on the same machine gives the same weights, whether or not
+it was stopped and went on: every step draws its own random numbers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import LlmappError
+from .batching import Encoded, batches, class_weights, padded
+from .checkpoint import Checkpoints
+from .evaluate import score
+from .settings import LoraSettings
+
+if TYPE_CHECKING:
+    import torch
+
+WARMUP = 0.06
+WEIGHT_DECAY = 0.01
+CLIP = 1.0
+LOOKS = 10
+"""How often a training looks at the rows kept to choose the best state with."""
+PATIENCE = 4
+"""Looks without a better one before it ends."""
+SAVE_EVERY_S = 60.0
+SCORING_BATCH = 32
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step was made: its loss, and the rows it saw."""
+
+    step: int
+    steps: int
+    loss: float
+    rows: int
+
+
+@dataclass(frozen=True)
+class Look:
+    """The rows kept for choosing were scored; `best` when no earlier state was as good."""
+
+    step: int
+    loss: float
+    accuracy: float
+    macro_f1: float
+    best: bool
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a training ended, its best state in the model. `finished` is False when it was told to stop."""
+
+    steps: int
+    best_step: int
+    best_macro_f1: float
+    finished: bool
+    early: bool
+
+
+Report = Callable[[Step | Look], None]
+
+
+def with_lora(model: Any, settings: LoraSettings, fresh: Sequence[str]) -> Any:
+    """The classifier with LoRA on every linear layer; what is `fresh`, its head, learns whole; the rest is frozen."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(settings.seed)
+    config = LoraConfig(
+        task_type="SEQ_CLS",
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        lora_dropout=settings.dropout,
+        target_modules="all-linear",
+        modules_to_save=list(fresh),
+    )
+    return get_peft_model(model, config)
+
+
+def train(
+    model: Any,
+    rows: Encoded,
+    valid: Encoded,
+    settings: LoraSettings,
+    steps: int,
+    checkpoints: Path,
+    report: Report,
+    stop: Callable[[], bool],
+    compute: str = "float32",
+) -> Outcome:
+    """Train a model made by `with_lora` for at most `steps`, going on from the newest checkpoint that is there.
+
+    `compute` is the number format of the forward pass ("bfloat16", or float32 for exact). Leaves the best state in
+    the model, or the newest when told to stop. Raises LlmappError when the loss is no longer a number.
+    """
+    run = _Run(model, rows, valid, settings, steps, checkpoints, compute)
+    run.restore()
+    while run.step < steps and not run.early:
+        if stop():
+            run.save()
+            return run.outcome(finished=False)
+        report(run.forward())
+        if run.step % run.look_every == 0 or run.step == steps:
+            report(run.look())
+        run.save_in_time()
+    run.save()
+    run.take_best()
+    return run.outcome(finished=True)
+
+
+def probabilities(model: Any, ids: Sequence[Sequence[int]]) -> NDArray[np.float64]:
+    """Probability of each label for each row, shape (rows, labels), in fp32 and without dropout."""
+    import torch
+
+    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+    found: dict[int, Any] = {}
+    model.eval()
+    with torch.inference_mode():
+        for at in range(0, len(order), SCORING_BATCH):
+            chosen = order[at : at + SCORING_BATCH]
+            logits = model(**padded([ids[i] for i in chosen], model)).logits
+            found |= dict(zip(chosen, logits.double().softmax(-1).cpu().numpy(), strict=True))
+    return np.stack([found[i] for i in range(len(ids))])
+
+
+def hash_of(data: Any) -> str:
+    """Hex digest of anything JSON can hold."""
+    return hashlib.sha256(json.dumps(data, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def _fill(weights: Mapping[str, torch.Tensor], values: Mapping[str, torch.Tensor]) -> None:
+    import torch
+
+    with torch.no_grad():
+        for name, tensor in values.items():
+            weights[name].copy_(tensor)
+
+
+def _part(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+class _Run:
+    """A training under way: model, optimizer, and what it must know to go on after a stop."""
+
+    def __init__(
+        self,
+        model: Any,
+        rows: Encoded,
+        valid: Encoded,
+        settings: LoraSettings,
+        steps: int,
+        checkpoints: Path,
+        compute: str,
+    ) -> None:
+        import torch
+
+        self.model, self.rows, self.valid, self.settings, self.steps = model, rows, valid, settings, steps
+        self.step, self.early = 0, False
+        self.look_every = max(1, round(steps / LOOKS))
+        self._checkpoints = Checkpoints(checkpoints)
+        self._compute = getattr(torch, compute)
+        self._plan = batches([len(ids) for ids in rows.ids], settings.batch, steps, settings.seed)
+        self._weights = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        self._optimizer = torch.optim.AdamW(self._weights.values(), weight_decay=WEIGHT_DECAY)
+        weights = class_weights(rows.labels, model.config.num_labels)
+        self._class_weights = torch.tensor(weights, device=model.device) if weights else None
+        self._best: dict[str, torch.Tensor] = {}
+        self._best_look = Look(0, math.inf, 0.0, -1.0, False)
+        self._stale_looks = 0
+        self._saved_at = time.monotonic()
+
+    def forward(self) -> Step:
+        """One step: loss of one batch, gradients, new weights."""
+        import torch
+
+        torch.manual_seed(self.settings.seed * 1_000_003 + self.step)
+        chosen = self._plan[self.step]
+        self.model.train()
+        with torch.autocast(self.model.device.type, self._compute, enabled=self._compute != torch.float32):
+            logits = self.model(**padded([self.rows.ids[i] for i in chosen], self.model)).logits
+        truth = torch.tensor([self.rows.labels[i] for i in chosen], device=logits.device)
+        loss = torch.nn.functional.cross_entropy(logits.float(), truth, weight=self._class_weights)
+        if not math.isfinite(loss.item()):
+            raise LlmappError("training_nan", step=self.step + 1, rate=self.settings.learning_rate)
+        self._optimizer.param_groups[0]["lr"] = self._learning_rate()
+        torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(self._weights.values(), CLIP)
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        self.step += 1
+        return Step(self.step, self.steps, loss.item(), len(chosen))
+
+    def look(self) -> Look:
+        """Score the rows kept for choosing; remember the weights when none were as good."""
+        odds = probabilities(self.model, self.valid.ids)
+        truth = list(self.valid.labels)
+        scores = score(truth, odds.argmax(-1).tolist(), [str(i) for i in range(odds.shape[1])])
+        loss = float(-np.log(np.clip(odds[np.arange(len(truth)), truth], 1e-9, None)).mean())
+        before = self._best_look
+        best = (scores.macro_f1, -loss) > (before.macro_f1, -before.loss)
+        look = Look(self.step, loss, scores.accuracy, scores.macro_f1, best)
+        if best:
+            self._best = {name: p.detach().clone() for name, p in self._weights.items()}
+            self._best_look = look
+        self._stale_looks = 0 if best else self._stale_looks + 1
+        self.early = self._stale_looks >= PATIENCE and self.step < self.steps
+        return look
+
+    def take_best(self) -> None:
+        """Put the best state into the model."""
+        _fill(self._weights, self._best)
+
+    def outcome(self, finished: bool) -> Outcome:
+        """How it stands."""
+        best = self._best_look
+        return Outcome(self.step, best.step, max(0.0, best.macro_f1), finished, self.early)
+
+    def save_in_time(self) -> None:
+        """A checkpoint, where the last one is a minute old."""
+        if time.monotonic() - self._saved_at > SAVE_EVERY_S:
+            self.save()
+
+    def save(self) -> None:
+        """A checkpoint of all it takes to go on as if nothing had happened."""
+        adam = self._optimizer.state
+        tensors = {f"now.{name}": p.detach() for name, p in self._weights.items()}
+        tensors |= {f"best.{name}": tensor for name, tensor in self._best.items()}
+        tensors |= {f"adam.{key}.{name}": adam[p][key] for name, p in self._weights.items() for key in adam.get(p, {})}
+        position = {"step": self.step, "stale_looks": self._stale_looks, "early": self.early}
+        look = asdict(self._best_look)
+        self._checkpoints.save(self.step, tensors, {**position, "look": look, "fingerprint": self._fingerprint()})
+        self._saved_at = time.monotonic()
+
+    def restore(self) -> None:
+        """Go on from the newest checkpoint of this same training, if there is one."""
+        found = self._checkpoints.newest(self._fingerprint())
+        if not found:
+            return
+        tensors, state = found
+        _fill(self._weights, _part(tensors, "now."))
+        self._best = _part(tensors, "best.")
+        for key in ("step", "exp_avg", "exp_avg_sq"):
+            for name, tensor in _part(tensors, f"adam.{key}.").items():
+                weight = self._weights[name]
+                self._optimizer.state[weight][key] = tensor if key == "step" else tensor.to(weight.device)
+        self.step, self._stale_looks, self.early = state["step"], state["stale_looks"], state["early"]
+        self._best_look = Look(**state["look"])
+
+    def _learning_rate(self) -> float:
+        """Up over the first steps, then down to zero in a straight line."""
+        warm = max(1, round(WARMUP * self.steps))
+        if self.step < warm:
+            return self.settings.learning_rate * (self.step + 1) / warm
+        return self.settings.learning_rate * (self.steps - self.step) / max(1, self.steps - warm)
+
+    def _fingerprint(self) -> str:
+        """What must be equal for a checkpoint to be one of this training."""
+        rows = hash_of([list(self.rows.ids), list(self.rows.labels), list(self.valid.labels)])
+        shapes = {name: list(p.shape) for name, p in self._weights.items()}
+        return hash_of([rows, asdict(self.settings), self.steps, shapes])

@@ -1,0 +1,308 @@
+"""The chat tab: what it shows and what each button does. The answer itself is `chat_turn`, drawing is `chat_view`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from ..backend.engine import Sampling
+from ..conversations import Conversation, Entry
+from ..errors import NotFound, Stale
+from . import chat_view
+from .chat_page import Given, Page, Updates
+from .chat_shelf import build_shelf, wire_shelf
+from .chat_turn import Shown, answer, attachments
+from .events import bind
+from .model_choice import AUTO, auto, model_choices, resolve
+from .owners import owner_of
+from .services import Services
+from .words import language_of, tell, w
+from .work import page_key
+
+# How often a page looks at an answer that another page is getting.
+FOLLOW_S = 0.5
+MODEL_QUEUE = {"concurrency_id": "model", "concurrency_limit": 1}
+PRIVATE = {"api_visibility": "private"}
+LATEX = [
+    {"left": "$$", "right": "$$", "display": True},
+    {"left": "\\[", "right": "\\]", "display": True},
+    {"left": "\\(", "right": "\\)", "display": False},
+]
+FILE_TYPES = [".txt", ".md", ".pdf"]
+
+
+def build(services: Services, demo: gr.Blocks) -> None:
+    """Lay the tab out and wire it."""
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=2, min_width=220):
+            shelf = build_shelf()
+        with gr.Column(scale=7, min_width=320):
+            chatbot = gr.Chatbot(
+                elem_id="conversation",
+                show_label=False,
+                height="62vh",
+                min_height=320,
+                editable="user",
+                buttons=["copy", "copy_all"],
+                latex_delimiters=LATEX,
+                allow_tags=False,
+                layout="bubble",
+                placeholder=w("chat.empty"),
+            )
+            status = gr.HTML(elem_id="chat-status", elem_classes="quiet", padding=False)
+            proceed = gr.Button(w("chat.continue"), visible=False, size="sm", elem_id="continue")
+            box = gr.MultimodalTextbox(
+                show_label=False,
+                label=w("chat.message"),
+                placeholder=w("chat.placeholder"),
+                file_types=FILE_TYPES,
+                file_count="multiple",
+                elem_id="message",
+                max_plain_text_length=20_000,
+            )
+            with gr.Row(elem_id="examples"):
+                tries = [gr.Button(w(key), size="sm", min_width=160) for key in EXAMPLES]
+        with gr.Column(scale=2, min_width=220):
+            model, why, system, knobs = _options(services)
+        place = gr.Textbox(visible=False)
+    page = Page(chatbot, box, status, proceed, place, model, system, knobs, shelf)
+    _wire(services, page)
+    for key, button in zip(EXAMPLES, tries, strict=True):
+        button.click(bind(_example, key), None, [box], queue=False, show_progress="hidden", **PRIVATE)
+    wire_shelf(services, page, show)
+    quiet = {"show_progress": "hidden", **PRIVATE}
+    loaded = demo.load(bind(opened, services, page), None, [*page.outputs(), model], queue=False, **quiet)
+    loaded.then(bind(follow, services, page), [place], page.outputs(), concurrency_limit=None, **quiet)
+    model.input(bind(_suit, services, page), [model], [*knobs.values(), why], queue=False, **quiet)
+    demo.load(bind(_why, services), [model], [why], queue=False, **quiet)
+
+
+EXAMPLES = ("chat.example_fact", "chat.example_reply", "chat.example_explain")
+
+
+def _example(key: str, request: gr.Request) -> dict[str, Any]:
+    return {"text": tell(request, key), "files": []}
+
+
+def _options(services: Services) -> tuple[gr.Dropdown, gr.HTML, gr.Textbox, dict[str, Any]]:
+    choices, chosen = model_choices(services, "chat", "")
+    model = gr.Dropdown(choices, value=chosen, label=w("chat.model"), elem_id="chat-model", filterable=False)
+    why = gr.HTML(elem_id="chat-why", elem_classes="quiet", padding=False)
+    system = gr.Textbox(label=w("chat.system"), info=w("chat.system_info"), lines=3, max_lines=8)
+    usual = Sampling()
+    knobs: dict[str, Any] = {
+        "temperature": gr.Slider(
+            0, 2, usual.temperature, step=0.05, label=w("chat.temperature"), info=w("chat.temperature_info")
+        )
+    }
+    with gr.Accordion(w("chat.more"), open=False):
+        knobs["max_new_tokens"] = gr.Slider(16, 4096, usual.max_new_tokens, step=16, label=w("chat.max_new_tokens"))
+        knobs["top_p"] = gr.Slider(0.05, 1, usual.top_p, step=0.05, label=w("chat.top_p"), info=w("chat.top_p_info"))
+        knobs["top_k"] = gr.Slider(0, 200, usual.top_k, step=1, label=w("chat.top_k"), info=w("chat.top_k_info"))
+        knobs["repetition_penalty"] = gr.Slider(
+            0.8, 1.8, usual.repetition_penalty, step=0.05, label=w("chat.repetition_penalty")
+        )
+        knobs["seed"] = gr.Number(None, precision=0, label=w("chat.seed"), info=w("chat.seed_info"))
+    return model, why, system, knobs
+
+
+def _suit(services: Services, page: Page, model: str, request: gr.Request) -> list[Any]:
+    """Another model was picked: its own usual settings, and what there is to say about it."""
+    owner = owner_of(services.settings, request)
+    found, _ = services.catalog.resolve(resolve(services, "chat", model, owner), owner)
+    usual = {**asdict(Sampling()), **found.sampling}
+    return [*(usual[name] for name in page.knobs), _why(services, model, request)]
+
+
+def _why(services: Services, model: str, request: gr.Request) -> str:
+    """Why Auto took what it took, or what the picked model is good and bad at."""
+    language = language_of(request)
+    if model == AUTO:
+        text = auto(services, "chat").why.text(language)
+    else:
+        found, _ = services.catalog.resolve(model, owner_of(services.settings, request))
+        text = found.note.get(language, "")
+    return f"<p>{escape(text)}</p>"
+
+
+def _wire(services: Services, page: Page) -> None:
+    generating = {
+        "inputs": page.inputs(),
+        "outputs": page.outputs(),
+        "show_progress": "minimal",
+        **MODEL_QUEUE,
+        **PRIVATE,
+    }
+    page.box.submit(bind(send, services, page), **generating)
+    page.proceed.click(bind(go_on, services, page), **generating)
+    page.chatbot.retry(bind(retry, services, page), **generating)
+    page.chatbot.edit(bind(edit, services, page), **generating)
+    page.box.stop(bind(stop, services), None, None, queue=False, show_progress="hidden", **PRIVATE)
+
+
+def send(services: Services, page: Page, given: Given, request: gr.Request) -> Iterator[Updates]:
+    """Add the message and its files, then answer."""
+    box = given[page.box] or {}
+    text = str(box.get("text") or "").strip()
+    files = attachments(list(box.get("files") or ()), services.settings.max_upload_mb)
+    if not text and not files:
+        return
+    services.guard.characters(text)
+    mine = Entry("user", text, meta={"attachments": files} if files else {})
+    yield from _answer(services, page, given, request, lambda entries: (*entries, mine, _blank()), mine.text)
+
+
+def retry(services: Services, page: Page, given: Given, data: gr.RetryData, request: gr.Request) -> Iterator[Updates]:
+    """Answer the message again that the pressed answer belongs to."""
+    language = language_of(request)
+
+    def until_question(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+        place = chat_view.entry_at(entries, _index(data.index), language)
+        while entries[place].role != "user":
+            place -= 1
+        return (*entries[: place + 1], _blank())
+
+    yield from _answer(services, page, given, request, until_question)
+
+
+def edit(services: Services, page: Page, given: Given, data: gr.EditData, request: gr.Request) -> Iterator[Updates]:
+    """Change an earlier message; what came after it is answered anew."""
+    language = language_of(request)
+
+    def changed(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+        place = chat_view.entry_at(entries, _index(data.index), language)
+        return (*entries[:place], replace(entries[place], text=chat_view.typed(str(data.value))), _blank())
+
+    yield from _answer(services, page, given, request, changed)
+
+
+def go_on(services: Services, page: Page, given: Given, request: gr.Request) -> Iterator[Updates]:
+    """Continue the last answer from where it ended."""
+
+    def reopened(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+        return (*entries[:-1], replace(entries[-1], state="writing"))
+
+    yield from _answer(services, page, given, request, reopened)
+
+
+def stop(services: Services, request: gr.Request) -> None:
+    """Ask this page's answer to end."""
+    services.turns.stop(page_key(request, "chat"))
+
+
+def _blank() -> Entry:
+    return Entry("assistant", "", state="writing")
+
+
+def _index(index: int | tuple[int, int] | list[int]) -> int:
+    return index if isinstance(index, int) else index[0]
+
+
+def _answer(
+    services: Services,
+    page: Page,
+    given: Given,
+    request: gr.Request,
+    change: Callable[[tuple[Entry, ...]], tuple[Entry, ...]],
+    title_from: str = "",
+) -> Iterator[Updates]:
+    owner, language = owner_of(services.settings, request), language_of(request)
+    services.guard.request(request)
+    asked = page.asked(given)
+    asked = replace(asked, model=resolve(services, "chat", asked.model, owner))
+    conversation = _conversation(services, owner, str(given[page.place] or ""), title_from)
+    entries = change(conversation.entries)
+    try:
+        version = services.conversations.save(owner, conversation.id, entries, conversation.version)
+    except Stale as stale:
+        # The page knew an older version: it is shown the newer one, and its message stays in the box.
+        said = chat_view.said(stale.text(language), bad=True)
+        yield show(services, page, owner, conversation.id, language) | {page.status: said}
+        return
+    conversation = replace(conversation, entries=entries, version=version)
+    first: Updates = {
+        page.box: gr.update(value=None, submit_btn=False, stop_btn=True),
+        page.proceed: gr.update(visible=False),
+    }
+    if len(entries) == 2:
+        first |= {page.shelf.list: _list(services, owner, conversation.id, language)}
+    with services.turns.begin(page_key(request, "chat")) as turn:
+        for shown in answer(services, owner, conversation, asked, turn.stop):
+            if not turn.left.is_set():
+                yield _moment(page, conversation.id, shown, language) | first
+                first = {}
+
+
+def _conversation(services: Services, owner: str, place: str, title: str) -> Conversation:
+    identity, _, version = place.partition(":")
+    if not identity:
+        return services.conversations.create(owner, title)
+    conversation = services.conversations.get(owner, identity)
+    return replace(conversation, version=int(version or 0))
+
+
+def _moment(page: Page, identity: str, shown: Shown, language: str) -> Updates:
+    updates: Updates = {page.chatbot: chat_view.messages(shown.entries, language)}
+    updates[page.place] = f"{identity}:{shown.version}"
+    updates[page.status] = chat_view.status(shown.status, shown.failed, shown.entries, language)
+    if shown.finished:
+        updates[page.box] = gr.update(submit_btn=True, stop_btn=False)
+        updates[page.proceed] = gr.update(visible=can_continue(shown.entries))
+    return updates
+
+
+def can_continue(entries: tuple[Entry, ...]) -> bool:
+    """True when the last answer has a beginning and no end."""
+    return bool(entries) and entries[-1].state == "unfinished" and bool(entries[-1].text)
+
+
+def show(services: Services, page: Page, owner: str, identity: str, language: str) -> Updates:
+    """Open a kept conversation; an empty id is a new one."""
+    entries: tuple[Entry, ...] = ()
+    place = ""
+    if identity:
+        conversation = services.conversations.get(owner, identity)
+        entries, place = conversation.entries, f"{identity}:{conversation.version}"
+    return {
+        page.chatbot: chat_view.messages(entries, language),
+        page.place: place,
+        page.status: chat_view.status(None, False, entries, language),
+        page.proceed: gr.update(visible=can_continue(entries)),
+        page.box: gr.update(submit_btn=True, stop_btn=False),
+        page.shelf.list: _list(services, owner, identity or None, language),
+    }
+
+
+def opened(services: Services, page: Page, request: gr.Request) -> Updates:
+    """What a page shows when it opens: the conversation in its address, else the newest."""
+    owner, language = owner_of(services.settings, request), language_of(request)
+    choices, chosen = model_choices(services, "chat", owner)
+    headings = services.conversations.list(owner)
+    wanted = str(request.query_params.get("chat") or (headings[0].id if headings else ""))
+    try:
+        updates = show(services, page, owner, wanted, language)
+    except NotFound:
+        updates = show(services, page, owner, "", language)
+    return updates | {page.model: gr.update(choices=choices, value=chosen)}
+
+
+def follow(services: Services, page: Page, place: str, request: gr.Request) -> Iterator[Updates]:
+    """While an answer is still being written (before a reload, in another tab), show how it grows and ends."""
+    owner, language = owner_of(services.settings, request), language_of(request)
+    identity = place.partition(":")[0]
+    while identity:
+        entries = services.conversations.get(owner, identity).entries
+        yield show(services, page, owner, identity, language)
+        if not entries or entries[-1].state != "writing":
+            return
+        time.sleep(FOLLOW_S)
+
+
+def _list(services: Services, owner: str, chosen: str | None, language: str) -> Any:
+    headings = services.conversations.list(owner)
+    return gr.update(choices=chat_view.choices(headings, language), value=chosen)

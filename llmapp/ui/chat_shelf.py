@@ -1,0 +1,154 @@
+"""The shelf beside the chat: kept conversations to find, rename, take out, bring in and delete."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+import gradio as gr
+
+from ..conversations import Heading
+from . import chat_view
+from .chat_page import Page, Shelf
+from .events import bind
+from .owners import owner_of
+from .services import Services
+from .words import language_of, tell, w
+from .work import page_key
+
+Show = Callable[[Services, Page, str, str, str], dict[Any, Any]]
+QUIET = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+# The address keeps the conversation, so that a reload of this very tab comes back to it.
+REMEMBER = """(place) => {
+  const id = (place || "").split(":")[0], url = new URL(location.href);
+  if (id) url.searchParams.set("chat", id); else url.searchParams.delete("chat");
+  history.replaceState(null, "", url);
+}"""
+
+
+def build_shelf() -> Shelf:
+    """Lay the shelf out in the current column."""
+    new = gr.Button(w("chat.new"), variant="secondary", elem_id="new-chat")
+    search = gr.Textbox(
+        show_label=False,
+        label=w("chat.search"),
+        placeholder=w("chat.search"),
+        elem_id="search",
+        container=False,
+    )
+    kept = gr.Radio([], show_label=False, label=w("chat.conversations"), elem_id="conversations", container=False)
+    with gr.Accordion(w("chat.manage"), open=False, elem_id="manage"):
+        title = gr.Textbox(label=w("chat.title"), elem_id="title")
+        with gr.Row():
+            rename = gr.Button(w("chat.rename"), size="sm", min_width=80, elem_id="rename")
+            delete = gr.Button(w("chat.delete"), size="sm", min_width=80, variant="stop", elem_id="delete")
+        export_markdown = gr.DownloadButton(w("chat.export_markdown"), size="sm", elem_id="export-markdown")
+        export_json = gr.DownloadButton(w("chat.export_json"), size="sm", elem_id="export-json")
+        bring_in = gr.UploadButton(w("chat.import"), size="sm", file_types=[".json", ".md"], elem_id="import")
+        sure = gr.Textbox(label=w("chat.delete_all_sure"), elem_id="sure")
+        delete_all = gr.Button(w("chat.delete_all"), size="sm", variant="stop", elem_id="delete-all")
+    return Shelf(new, search, kept, title, rename, delete, export_json, export_markdown, bring_in, sure, delete_all)
+
+
+def wire_shelf(services: Services, page: Page, show: Show) -> None:
+    """Connect the shelf to the conversation shown beside it."""
+    shelf, outputs = page.shelf, page.outputs()
+    # Emptied in the browser at once: a message sent before the server answers must not land in the old one.
+    emptied = shelf.new.click(None, None, [page.place, page.chatbot, page.status], js="() => ['', [], '']", **QUIET)
+    emptied.then(bind(_open_new, services, page, show), [page.place], outputs, **QUIET)
+    shelf.list.input(bind(_open, services, page, show), [shelf.list], [*outputs, shelf.title], **QUIET)
+    shelf.search.change(bind(_search, services), [shelf.search, page.place], [shelf.list], **QUIET)
+    shelf.rename.click(bind(_rename, services), [page.place, shelf.title], [shelf.list], **QUIET)
+    shelf.delete.click(bind(_delete, services, page, show), [page.place], outputs, **QUIET)
+    shelf.export_json.click(bind(_export_json, services), None, [shelf.export_json], **QUIET)
+    shelf.export_markdown.click(bind(_export_markdown, services), [page.place], [shelf.export_markdown], **QUIET)
+    shelf.bring_in.upload(bind(_bring_in, services, page, show), [shelf.bring_in], outputs, **QUIET)
+    shelf.delete_all.click(bind(_delete_all, services, page, show), [shelf.sure], [*outputs, shelf.sure], **QUIET)
+    page.place.change(None, [page.place], None, js=REMEMBER, **QUIET)
+
+
+def _identity(place: str) -> str:
+    return place.partition(":")[0]
+
+
+def _open_new(services: Services, page: Page, show: Show, place: str, request: gr.Request) -> dict[Any, Any]:
+    if place:  # a message was sent meanwhile: the new conversation has begun
+        return {page.proceed: gr.update(visible=False)}
+    services.turns.leave(page_key(request, "chat"))
+    return show(services, page, owner_of(services.settings, request), "", language_of(request))
+
+
+def _open(services: Services, page: Page, show: Show, chosen: str, request: gr.Request) -> dict[Any, Any]:
+    owner = owner_of(services.settings, request)
+    services.turns.leave(page_key(request, "chat"))
+    updates = show(services, page, owner, chosen, language_of(request))
+    return updates | {page.shelf.title: services.conversations.get(owner, chosen).title}
+
+
+def _search(services: Services, query: str, place: str, request: gr.Request) -> Any:
+    found = services.conversations.list(owner_of(services.settings, request), query or "")
+    return _choices(found, _identity(place or ""), language_of(request))
+
+
+def _choices(found: list[Heading], chosen: str, language: str) -> Any:
+    value = chosen if any(h.id == chosen for h in found) else None
+    return gr.update(choices=chat_view.choices(found, language), value=value)
+
+
+def _rename(services: Services, place: str, title: str, request: gr.Request) -> Any:
+    owner = owner_of(services.settings, request)
+    if place and title.strip():
+        services.conversations.rename(owner, _identity(place), title.strip())
+    return _choices(services.conversations.list(owner), _identity(place or ""), language_of(request))
+
+
+def _delete(services: Services, page: Page, show: Show, place: str, request: gr.Request) -> dict[Any, Any]:
+    owner = owner_of(services.settings, request)
+    if place:
+        services.conversations.delete(owner, _identity(place))
+    return show(services, page, owner, "", language_of(request))
+
+
+def _export_json(services: Services, request: gr.Request) -> str:
+    text = services.conversations.export_json(owner_of(services.settings, request))
+    return _written("conversations", ".json", text)
+
+
+def _export_markdown(services: Services, place: str, request: gr.Request) -> str:
+    owner = owner_of(services.settings, request)
+    if not place:
+        raise gr.Error(tell(request, "chat.nothing_to_export"), title="", print_exception=False)
+    conversation = services.conversations.get(owner, _identity(place))
+    text = services.conversations.export_markdown(owner, conversation.id)
+    return _written(conversation.title, ".md", text)
+
+
+def _written(title: str, suffix: str, text: str) -> str:
+    stem = re.sub(r"[^\w\- ]+", "_", title).strip(" _")[:60] or "conversation"
+    path = Path(mkdtemp(prefix="llmapp-")) / f"{stem}{suffix}"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def _bring_in(services: Services, page: Page, show: Show, path: str, request: gr.Request) -> dict[Any, Any]:
+    owner, language = owner_of(services.settings, request), language_of(request)
+    file = Path(path)
+    services.guard.size(request, file.stat().st_size)
+    brought = services.conversations.import_text(owner, file.read_text(encoding="utf-8-sig"), file.name)
+    updates = show(services, page, owner, brought[0].id if brought else "", language)
+    return updates | {page.status: chat_view.said(tell(request, "chat.imported", count=len(brought)))}
+
+
+def _delete_all(services: Services, page: Page, show: Show, sure: str, request: gr.Request) -> dict[Any, Any]:
+    owner, language = owner_of(services.settings, request), language_of(request)
+    if sure.strip().lower() not in ("delete", "删除"):
+        raise gr.Error(tell(request, "chat.delete_all_type"), title="", print_exception=False)
+    count = services.forget(owner)
+    updates = show(services, page, owner, "", language)
+    return updates | {
+        page.shelf.sure: "",
+        page.status: chat_view.said(tell(request, "chat.deleted_all", count=count)),
+    }

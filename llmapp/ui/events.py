@@ -1,0 +1,66 @@
+"""Binds a handler to what it works on, and turns its errors into sentences.
+
+Gradio finds `gr.Request` by the signature of what it is given, which a partial hides; `bind` keeps it. Knows no tab.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, get_type_hints
+
+import gradio as gr
+
+from ..errors import LlmappError
+from .words import language_of, tell
+
+log = logging.getLogger(__name__)
+
+
+def bind(handler: Callable[..., Any], *first: Any) -> Callable[..., Any]:
+    """`handler` with its first arguments given. Its errors reach the person as one sentence, bugs reach the log."""
+    signature = inspect.signature(handler)
+    rest = list(signature.parameters.values())[len(first) :]
+    hints = get_type_hints(handler)
+
+    if inspect.isgeneratorfunction(handler):
+
+        @wraps(handler)
+        def bound(*args: Any, **kwargs: Any) -> Generator[Any, None, None]:
+            with sentences(_request(args, kwargs)):
+                yield from handler(*first, *args, **kwargs)
+
+    else:
+
+        @wraps(handler)
+        def bound(*args: Any, **kwargs: Any) -> Any:
+            with sentences(_request(args, kwargs)):
+                return handler(*first, *args, **kwargs)
+
+    del bound.__wrapped__
+    bound.__signature__ = signature.replace(parameters=rest)  # type: ignore[attr-defined]
+    bound.__annotations__ = {p.name: hints[p.name] for p in rest if p.name in hints}
+    if "return" in hints:
+        bound.__annotations__["return"] = hints["return"]
+    return bound
+
+
+@contextmanager
+def sentences(request: gr.Request | None) -> Iterator[None]:
+    """What goes wrong inside reaches the person as a sentence in their language, never as a traceback."""
+    try:
+        yield
+    except gr.Error:
+        raise
+    except LlmappError as error:
+        raise gr.Error(error.text(language_of(request)), title="", print_exception=False) from error
+    except Exception as bug:
+        log.exception("a handler failed")
+        raise gr.Error(tell(request, "error.bug"), title="", print_exception=False) from bug
+
+
+def _request(args: tuple[Any, ...], kwargs: dict[str, Any]) -> gr.Request | None:
+    return next((a for a in (*args, *kwargs.values()) if isinstance(a, gr.Request)), None)

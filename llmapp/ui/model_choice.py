@@ -1,0 +1,74 @@
+"""Which model answers: what a person can pick in each tab, and what Auto means on this machine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ..backend.choose import Choice, best
+from ..backend.device import available_memory
+from ..catalog import HubSource, Model, Task
+from ..messages import message, say
+from .facts import size
+from .services import Services
+from .words import w
+
+AUTO = "auto"
+
+
+def auto(services: Services, task: Task) -> Choice:
+    """What Auto picks for a task now, and why.
+
+    On a Space that is the best the Hub has for its machine. Elsewhere nothing large is downloaded unasked: it is
+    the best of what is on this disk or packaged, until a person has downloaded more in the Models tab.
+    """
+    here = _best(services, task, services.settings.on_space and services.settings.may_use_hub)
+    if services.settings.on_space or not services.sources.hub_in_reach():
+        return here
+    better = _best(services, task, True).model
+    if better.id == here.model.id or services.sources.where(better):
+        return here
+    megabytes = getattr(better.sources[0], "bytes", 0) / 1e6
+    why = message("reason.auto_better", model=here.model.name, better=better.name, size=size(megabytes))
+    return replace(here, why=why)
+
+
+def _best(services: Services, task: Task, can_use_hub: bool) -> Choice:
+    on_disk = {model.id for model in services.catalog.models(task) if services.sources.where(model)}
+    return best(
+        services.catalog,
+        task,
+        services.hardware,
+        available_memory(services.hardware),
+        can_use_hub=can_use_hub,
+        on_disk=on_disk,
+    )
+
+
+def resolve(services: Services, task: Task, name: str, owner: str) -> str:
+    """A choice of the page or the API as a model or adapter id. Raises NotFound."""
+    if name in ("", AUTO):
+        return auto(services, task).model.id
+    services.catalog.resolve(name, owner)
+    return name
+
+
+def model_choices(services: Services, task: Task, owner: str, language: str = "") -> tuple[list[Any], str]:
+    """(label, id) pairs for a dropdown and the one chosen first. Without a language Auto is a key the browser fills."""
+    label = say("model.auto", language) if language else w("model.auto")
+    adapters = [(adapter.name, adapter.id) for adapter in services.catalog.adapters(owner, task)]
+    models = [(_label(services, m), m.id) for m in services.catalog.models(task) if _reachable(services, m)]
+    return [(label, AUTO), *adapters, *models], AUTO
+
+
+def _reachable(services: Services, model: Model) -> bool:
+    """False for what only the Hub has, as long as the Hub is not known to be in reach."""
+    return model.packaged or services.sources.where(model) is not None or services.sources.hub_in_reach() is True
+
+
+def _label(services: Services, model: Model) -> str:
+    if services.sources.where(model):
+        return model.name
+    first = next((s for s in model.sources if isinstance(s, HubSource)), model.sources[0])
+    megabytes = getattr(model.sources[0] if model.packaged else first, "bytes", 0) / 1e6
+    return f"{model.name} (↓ {size(megabytes)})"

@@ -1,0 +1,134 @@
+"""What the three text tabs share: text given on the left, a result on the right, run and stop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from ..catalog import Task
+from ..messages import Message
+from ..tasks.documents import read_document
+from .events import bind
+from .facts import facts_line, made_by
+from .model_choice import model_choices
+from .owners import owner_of
+from .services import Services
+from .words import language_of, tell, w
+from .work import Made, page_key
+
+MODEL_QUEUE = {"concurrency_id": "model", "concurrency_limit": 1}
+PRIVATE = {"api_visibility": "private"}
+FILE_TYPES = [".txt", ".md", ".pdf"]
+
+
+@dataclass(frozen=True)
+class Given:
+    """The left side of a text tab."""
+
+    text: gr.Textbox
+    upload: gr.UploadButton
+    model: gr.Dropdown
+    run: gr.Button
+    stop: gr.Button
+
+
+def build_text(task: Task) -> tuple[gr.Textbox, gr.UploadButton]:
+    """The box to paste into and the button that fills it from a file."""
+    text = gr.Textbox(
+        label=w(f"{task}.text"),
+        placeholder=w(f"{task}.placeholder"),
+        lines=12,
+        max_lines=24,
+        elem_id=f"{task}-text",
+    )
+    upload = gr.UploadButton(w("file.open"), file_types=FILE_TYPES, size="sm", elem_id=f"{task}-file")
+    return text, upload
+
+
+def build_model(services: Services, task: Task) -> gr.Dropdown:
+    """Which model does it; Auto takes what suits the machine."""
+    choices, chosen = model_choices(services, task, "")
+    return gr.Dropdown(choices, value=chosen, label=w("model.label"), elem_id=f"{task}-model", filterable=False)
+
+
+def build_buttons(task: Task) -> tuple[gr.Button, gr.Button]:
+    """The one primary button, and Stop beside it."""
+    with gr.Row():
+        run = gr.Button(w(f"{task}.run"), variant="primary", elem_id=f"{task}-run", scale=3)
+        stop = gr.Button(w("work.stop"), visible=False, variant="stop", elem_id=f"{task}-stop", scale=1)
+    return run, stop
+
+
+def wire_given(services: Services, demo: gr.Blocks, task: Task, given: Given, status: gr.HTML) -> None:
+    """File to text, Stop, and this person's own models when the page opens."""
+    quiet = {"queue": False, "show_progress": "hidden", **PRIVATE}
+    given.upload.upload(bind(_opened, services), [given.upload], [given.text, status], **quiet)
+    given.stop.click(bind(_stop, services, task), None, None, **quiet)
+    demo.load(bind(_models, services, task), None, [given.model], **quiet)
+
+
+def running(given: Given) -> dict[Any, Any]:
+    """Run gives way to Stop."""
+    return {given.run: gr.update(interactive=False), given.stop: gr.update(visible=True)}
+
+
+def settled(given: Given) -> dict[Any, Any]:
+    """Stop gives way to Run."""
+    return {given.run: gr.update(interactive=True), given.stop: gr.update(visible=False)}
+
+
+def said(sentence: str, bad: bool = False) -> str:
+    """One sentence as a notice."""
+    return f'<p class="notice{" bad" if bad else ""}">{escape(sentence)}</p>' if sentence else ""
+
+
+def made_line(made: Made[Any], language: str, *more: str) -> str:
+    """What made a result, in the quiet line below it."""
+    return f'<p class="quiet">{escape(" · ".join((*more, facts_line(made_by(made.info), language))))}</p>'
+
+
+def need_text(services: Services, request: gr.Request, task: Task, text: str | None) -> str:
+    """The text to work on. Raises a sentence for an empty or over-long one."""
+    if not text or not text.strip():
+        raise gr.Error(tell(request, f"{task}.empty"), title="", print_exception=False)
+    services.guard.characters(text)
+    return text
+
+
+def with_buttons(given: Given, updates: Iterator[dict[Any, Any]]) -> Iterator[dict[Any, Any]]:
+    """The moments of a result between Run and Stop, whatever happens."""
+    yield running(given)
+    try:
+        yield from updates
+    except Exception:
+        yield settled(given)
+        raise
+    yield settled(given)
+
+
+def waiting(moment: Message, language: str) -> str:
+    """A sentence while the model is made ready."""
+    return said(moment.text(language))
+
+
+def _opened(services: Services, path: str, request: gr.Request) -> tuple[str, str]:
+    document = read_document(Path(path), services.settings.max_upload_mb)
+    services.guard.characters(document.text)
+    words = len(document.text.split())
+    sentence = tell(request, "file.read", name=document.name, characters=len(document.text), words=words)
+    return document.text, said(sentence)
+
+
+def _stop(services: Services, task: Task, request: gr.Request) -> None:
+    services.turns.stop(page_key(request, task))
+
+
+def _models(services: Services, task: Task, request: gr.Request) -> Any:
+    owner = owner_of(services.settings, request)
+    choices, chosen = model_choices(services, task, owner, language_of(request))
+    return gr.update(choices=choices, value=chosen)

@@ -1,0 +1,64 @@
+"""Which pages are being answered now, so that Stop, which never waits in a queue, can reach them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+# An answer that was left ends within a token; a page that opens another conversation waits no longer than this.
+LEAVING_S = 3.0
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One running answer: `stop` asks it to end, `left` that it shows nothing more, `ended` is set when it has."""
+
+    stop: threading.Event = field(default_factory=threading.Event)
+    left: threading.Event = field(default_factory=threading.Event)
+    ended: threading.Event = field(default_factory=threading.Event)
+
+
+class Turns:
+    """One running piece of work a page; it ends and saves by itself when asked to."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, Turn] = {}
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def begin(self, page: str) -> Iterator[Turn]:
+        """The turn that `stop(page)` and `leave(page)` reach, for as long as the block runs."""
+        turn = Turn()
+        with self._lock:
+            self._running[page] = turn
+        try:
+            yield turn
+        finally:
+            turn.ended.set()
+            with self._lock:
+                if self._running.get(page) is turn:
+                    del self._running[page]
+
+    def stop(self, page: str) -> bool:
+        """Ask for an end. True when there was something to stop."""
+        turn = self._turn(page)
+        if turn:
+            turn.stop.set()
+        return turn is not None
+
+    def leave(self, page: str) -> None:
+        """Ask for an end that the page does not want to see, and wait for it."""
+        turn = self._turn(page)
+        if turn:
+            turn.left.set()
+            turn.stop.set()
+            turn.ended.wait(LEAVING_S)
+
+    def _turn(self, page: str) -> Turn | None:
+        with self._lock:
+            return self._running.get(page)
+
+    def __len__(self) -> int:
+        return len(self._running)

@@ -1,0 +1,205 @@
+"""The chat as a person meets it: a real Chromium, the real app, the packaged model."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from .conftest import App
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+MODEL = "smollm2-135m-instruct"
+LONG = "Write a long story about a lighthouse keeper, in at least ten paragraphs."
+READY_MS = 120_000
+
+
+def open_chat(page: Page, app: App, path: str = "/") -> None:
+    page.goto(app.url + path, wait_until="domcontentloaded")
+    page.locator("#message textarea").wait_for()
+
+
+def send(page: Page, text: str) -> None:
+    box = page.locator("#message textarea")
+    box.fill(text)
+    box.press("Enter")
+
+
+def answers(page: Page) -> list[str]:
+    return page.locator("#conversation .bot.message").all_inner_texts()
+
+
+def last_answer(page: Page) -> str:
+    return answers(page)[-1] if answers(page) else ""
+
+
+def wait_for_words(page: Page, count: int) -> None:
+    page.wait_for_function(
+        """([count]) => { const all = document.querySelectorAll("#conversation .bot.message");
+        return all.length && all[all.length - 1].innerText.split(/\\s+/).length >= count }""",
+        arg=[count],
+        timeout=READY_MS,
+    )
+
+
+def wait_until_done(page: Page) -> None:
+    page.locator("#message .submit-button").wait_for(timeout=READY_MS)
+
+
+@pytest.fixture
+def app(start_app: Callable[..., App], data_dir_with: Callable[..., Path]) -> App:
+    return start_app(data_dir_with(MODEL))
+
+
+def test_send_streams_an_answer_with_its_facts(app: App, new_page: Callable[..., Page]) -> None:
+    page = new_page()
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    open_chat(page, app)
+    send(page, "What is the capital of France?")
+    expect(page.locator("#conversation")).to_contain_text("Paris", timeout=READY_MS)
+    wait_until_done(page)
+    expect(page.locator("#conversation small.facts")).to_contain_text("fp32, from 4-bit (Q4_1) weights")
+    expect(page.locator("#conversation small.facts")).to_contain_text("tokens/s")
+    expect(page.locator("#meter")).to_contain_text(re.compile(r"\d+ of 8,192 tokens"))
+    assert problems == []
+
+
+def test_stop_twenty_times_in_a_row(app: App, new_page: Callable[..., Page]) -> None:
+    page = new_page()
+    open_chat(page, app)
+    send(page, LONG)
+    wait_for_words(page, 3)
+    for _ in range(20):
+        page.locator("#message .stop-button").click()
+        wait_until_done(page)
+        stopped = last_answer(page)
+        page.wait_for_timeout(300)
+        assert last_answer(page) == stopped
+        before = len(answers(page))
+        asked = time.monotonic()
+        send(page, LONG)
+        page.wait_for_function(
+            f"document.querySelectorAll('#conversation .bot.message').length > {before}", timeout=10_000
+        )
+        wait_for_words(page, 2)
+        assert time.monotonic() - asked < 10
+    page.locator("#message .stop-button").click()
+    wait_until_done(page)
+
+
+def test_reload_keeps_the_conversation_also_in_the_middle_of_an_answer(
+    app: App, new_page: Callable[..., Page]
+) -> None:
+    page = new_page()
+    open_chat(page, app)
+    send(page, LONG)
+    wait_for_words(page, 12)
+    page.reload(wait_until="domcontentloaded")
+    expect(page.locator("#conversation")).to_contain_text("lighthouse", timeout=READY_MS)
+    expect(page.locator("#conversation small.facts")).to_contain_text("unfinished", timeout=READY_MS)
+    page.locator("#continue").click()
+    before = len(last_answer(page).split())
+    wait_for_words(page, before + 5)
+    page.locator("#message .stop-button").click()
+    wait_until_done(page)
+
+
+@pytest.mark.parametrize("kill", [False, True], ids=["interrupted", "killed"])
+def test_restart_keeps_the_conversation(app: App, new_page: Callable[..., Page], kill: bool) -> None:
+    page = new_page()
+    open_chat(page, app)
+    send(page, LONG)
+    wait_for_words(page, 12)
+    page.wait_for_timeout(1500)
+    app.end(kill=kill)
+    app.start()
+    page = new_page()
+    open_chat(page, app)
+    expect(page.locator("#conversation")).to_contain_text("lighthouse", timeout=READY_MS)
+    expect(page.locator("#conversation small.facts")).to_contain_text("unfinished", timeout=READY_MS)
+    assert len(last_answer(page).split()) > 8
+
+
+def test_two_browsers_do_not_see_each_other(
+    start_app: Callable[..., App], data_dir_with: Callable[..., Path], new_page: Callable[..., Page]
+) -> None:
+    app = start_app(data_dir_with(MODEL), "--owners", "browser")
+    one, two = new_page(), new_page()
+    open_chat(one, app)
+    send(one, "My secret word is marzipan.")
+    expect(one.locator("#conversations label")).to_have_count(1, timeout=READY_MS)
+    wait_until_done(one)
+    identity = one.evaluate("new URL(location.href).searchParams.get('chat')")
+    open_chat(two, app)
+    expect(two.locator("#conversations label")).to_have_count(0)
+    open_chat(two, app, f"/?chat={identity}")
+    two.wait_for_timeout(1500)
+    assert "marzipan" not in two.content()
+    open_chat(one, app)
+    expect(one.locator("#conversation")).to_contain_text("marzipan")
+
+
+def test_the_page_speaks_chinese_and_can_be_switched(app: App, new_page: Callable[..., Page]) -> None:
+    page = new_page(locale="zh-CN")
+    open_chat(page, app)
+    expect(page.get_by_role("tab", name="聊天")).to_be_visible()
+    expect(page.locator("#new-chat")).to_have_text("新对话")
+    page.locator("#language input").click()
+    page.get_by_role("option", name="English").click()
+    expect(page.get_by_role("tab", name="Chat")).to_be_visible(timeout=15_000)
+    expect(page.locator("#new-chat")).to_have_text("New conversation")
+
+
+def test_a_phone_390_px_wide(app: App, new_page: Callable[..., Page]) -> None:
+    page = new_page(viewport={"width": 390, "height": 844}, has_touch=True)
+    open_chat(page, app)
+    send(page, "What is the capital of France?")
+    expect(page.locator("#conversation")).to_contain_text("Paris", timeout=READY_MS)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_what_a_model_or_person_writes_never_runs(
+    app: App, new_page: Callable[..., Page], tmp_path: Path
+) -> None:
+    hostile = (
+        '<img src=x onerror="window.hacked=1"><script>window.hacked=2</script>'
+        '<svg onload="window.hacked=3"></svg><a href="javascript:window.hacked=4">press</a>'
+        "[press](javascript:window.hacked=5) <iframe src='javascript:parent.hacked=6'></iframe>"
+        "<details open ontoggle='window.hacked=7'>x</details> $$\\href{javascript:window.hacked=8}{x}$$"
+    )
+    entries = [{"role": "user", "content": hostile}, {"role": "assistant", "content": hostile}]
+    file = tmp_path / "hostile.json"
+    file.write_text(json.dumps({"messages": entries}))
+    page = new_page()
+    open_chat(page, app)
+    page.locator("#manage button").first.click()
+    page.locator("#import input").set_input_files(file)
+    expect(page.locator("#conversation .bot.message")).to_have_count(1, timeout=15_000)
+    for link in page.locator("#conversation a").all():
+        assert not (link.get_attribute("href") or "").lower().startswith("javascript:")
+    assert page.locator("#conversation script, #conversation iframe, #conversation img[onerror]").count() == 0
+    page.wait_for_timeout(500)
+    assert page.evaluate("window.hacked") is None
+
+
+def test_a_stale_tab_can_not_overwrite(app: App, new_page: Callable[..., Page]) -> None:
+    page = new_page()
+    open_chat(page, app)
+    send(page, "What is the capital of France?")
+    wait_for_words(page, 3)
+    wait_until_done(page)
+    stale = page.context.new_page()
+    open_chat(stale, app, page.evaluate("location.search") or "/")
+    expect(stale.locator("#conversation")).to_contain_text("Paris")
+    send(page, "And of Italy?")
+    expect(page.locator("#conversation .bot.message")).to_have_count(2, timeout=READY_MS)
+    wait_until_done(page)
+    send(stale, "This must not erase Italy.")
+    expect(stale.locator("#conversation")).to_contain_text("And of Italy?", timeout=15_000)
+    expect(stale.locator("#message textarea")).to_have_value("This must not erase Italy.")

@@ -1,0 +1,97 @@
+"""Six tabs that work: each does its work once in a real Chromium, on the packaged models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from .conftest import App
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+TABS = ("chat", "summarize", "translate", "sentiment", "finetune", "models")
+READY_MS = 180_000
+ARTICLE = (
+    "The town library will close for six weeks from Monday for repairs to its roof, which has leaked since the storm "
+    "in March. Books can be returned at the town hall, and the reading group will meet in the school. The council "
+    "has set aside 80,000 euros for the work. Readers will not pay fines for books that fall due in that time."
+)
+
+
+def open_tab(page: Page, app: App, name: str) -> None:
+    page.goto(app.url, wait_until="domcontentloaded")
+    page.locator("#message textarea").wait_for()
+    page.get_by_role("tab").nth(TABS.index(name)).click()
+
+
+@pytest.fixture(scope="module")
+def shared_app(packaged: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> App:
+    """One app for all tabs, with all packaged models on disk."""
+    data = tmp_path_factory.mktemp("tabs") / "data"
+    for model in ("smollm2-135m-instruct", "gemma-3-270m", "all-minilm-l6-v2"):
+        folder = packaged(model) / "models" / model
+        (data / "models" / model).mkdir(parents=True)
+        for file in folder.rglob("*"):
+            if file.is_file():
+                place = data / "models" / model / file.relative_to(folder)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.hardlink_to(file)
+    app = App(data)
+    app.start()
+    yield app
+    app.end()
+
+
+def test_summarize(shared_app: App, new_page: Callable[..., Page]) -> None:
+    page = new_page()
+    open_tab(page, shared_app, "summarize")
+    page.locator("#summarize-text textarea").fill(ARTICLE)
+    page.locator("#summarize-text textarea").press("Control+Enter")
+    expect(page.locator("#summary textarea")).not_to_have_value("", timeout=READY_MS)
+    expect(page.locator("#summarize-run")).to_be_enabled(timeout=READY_MS)
+    assert "library" in page.locator("#summary textarea").input_value().lower()
+
+
+def test_translate_keeps_lines(shared_app: App, new_page: Callable[..., Page]) -> None:
+    page = new_page()
+    open_tab(page, shared_app, "translate")
+    page.locator("#translate-text textarea").fill("The house is small.\n\nWhere is the station?")
+    page.locator("#target input").click()
+    page.get_by_role("option", name="French", exact=True).click()
+    page.locator("#translate-run").click()
+    expect(page.locator("#translation textarea")).not_to_have_value("", timeout=READY_MS)
+    expect(page.locator("#translate-run")).to_be_enabled(timeout=READY_MS)
+    lines = page.locator("#translation textarea").input_value().split("\n")
+    assert len(lines) == 3
+    assert lines[1] == ""
+    assert "maison" in lines[0].lower()
+
+
+def test_sentiment(shared_app: App, new_page: Callable[..., Page]) -> None:
+    page = new_page()
+    open_tab(page, shared_app, "sentiment")
+    page.locator("#sentiment-text textarea").fill("A wonderful film, I loved every minute of it.")
+    page.locator("#sentiment-run").click()
+    expect(page.locator("#sentiment-bars")).to_contain_text("positive", timeout=READY_MS)
+    assert page.locator("#sentiment-bars h2").inner_text().strip() == "positive"
+
+
+def test_models_shows_what_is_on_disk_and_loaded(shared_app: App, new_page: Callable[..., Page]) -> None:
+    page = new_page()
+    open_tab(page, shared_app, "models")
+    expect(page.locator("#models-table")).to_contain_text("SmolLM2")
+    expect(page.locator("#models-table .state.loaded, #models-table .state.on_disk")).not_to_have_count(0)
+
+
+@pytest.mark.parametrize("tab", TABS)
+def test_no_tab_shows_an_error(shared_app: App, new_page: Callable[..., Page], tab: str) -> None:
+    page = new_page()
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    open_tab(page, shared_app, tab)
+    page.wait_for_timeout(1500)
+    assert page.locator(".toast-body.error").count() == 0
+    assert "__i18n__" not in page.content()
+    assert problems == []
