@@ -140,7 +140,7 @@ class Catalog:
     def models(self, task: Task | None = None) -> list[Model]:
         """Entries for a task, the ones people should see first first."""
         chosen = [m for m in self._models.values() if task is None or task in m.tasks]
-        return sorted(chosen, key=lambda m: (not m.packaged, m.rank, m.parameters))
+        return sorted(chosen, key=lambda m: (not m.packaged, TASKS.index(m.tasks[0]), m.rank, m.parameters))
 
     def model(self, model_id: str) -> Model:
         """One entry. Raises NotFound."""

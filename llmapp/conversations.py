@@ -35,6 +35,8 @@ __all__ = ["Conversation", "Conversations", "Entry", "Heading", "Speaker", "Stat
 
 TRIGRAM = 3
 """Characters a search term needs before the index can find it."""
+MAX_TERMS = 8
+"""Words of a query that are looked for: each is a search of its own, and a whole page may be pasted."""
 
 _READ_HEADINGS = (
     "SELECT id, title, updated,"
@@ -67,11 +69,11 @@ class Conversations:
         self._presence = Presence(store.path.parent, f"{store.path.stem}.writer")
 
     def list(self, owner: str, query: str = "") -> list[Heading]:
-        """Headings, newest first; with a query those whose title or texts hold each of its words."""
+        """Headings, newest first; with a query those whose title or texts hold each of its first words."""
         with self._store.connect() as db:
             db.execute("BEGIN")
             headings = [Heading(*row) for row in db.execute(_READ_HEADINGS, (owner,))]
-            for term in clean(query).replace("\0", " ").split():
+            for term in clean(query).replace("\0", " ").split()[:MAX_TERMS]:
                 holding = _holding(db, owner, term)
                 folded = term.casefold()
                 headings = [h for h in headings if h.id in holding or folded in h.title.casefold()]
@@ -177,7 +179,7 @@ class Conversations:
         with self._store.transaction() as db:
             done = db.executemany(
                 "UPDATE entries SET state = 'unfinished', writer = NULL"
-                " WHERE state = 'writing' AND writer = ?",
+                " WHERE state = 'writing' AND writer IS ?",
                 [(writer,) for writer in gone],
             )
         self._presence.sweep()

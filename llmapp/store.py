@@ -116,7 +116,8 @@ class Store:
         for copy in (*self.backups, *self.kept):
             try:
                 with closing(_connection(copy)) as db:
-                    if db.execute(statement, values).rowcount:
+                    # Of a damaged file a DELETE may reach only a part; VACUUM, which reads all, tells.
+                    if db.execute(statement, values).rowcount or copy in self.kept:
                         _forget_words(db)
                         db.execute("VACUUM")
             except sqlite3.DatabaseError:
@@ -185,7 +186,7 @@ class Store:
             self._raise_worded(problem)
 
     def _trouble(self) -> str:
-        """`newer`, `damaged`, or nothing; looks without changing the file."""
+        """`newer`, `damaged`, `foreign` or nothing; looks without changing the file."""
         if not self.path.exists():
             return ""
         if self.path.stat().st_size == 0:
@@ -197,9 +198,10 @@ class Store:
                 version = _version(db)
                 if version > len(self._migrations):
                     return "newer"
-                foreign = version == 0 and db.execute("SELECT 1 FROM sqlite_master").fetchone()
+                if version == 0 and db.execute("SELECT 1 FROM sqlite_master").fetchone():
+                    return "foreign"
                 whole = db.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
-                return "" if whole and not foreign else "damaged"
+                return "" if whole else "damaged"
         except sqlite3.DatabaseError as problem:
             if _primary(problem) in _DAMAGE:
                 return "damaged"
@@ -222,14 +224,16 @@ class Store:
         return kept
 
     def _finish_setting_aside(self, kept: Path | None = None) -> None:
-        """Move a `-wal` without its file to where its file went: SQLite would play it into the fresh one."""
-        wal = _companion(self.path, "-wal")
-        if not self.path.exists() and wal.exists():
-            without = (file for file in self.kept if not _companion(file, "-wal").exists())
-            kept = kept or next(without, None) or self._named("damaged")
-            wal.rename(_companion(kept, "-wal"))
-        if not self.path.exists():
-            _companion(self.path, "-shm").unlink(missing_ok=True)
+        """Move companions to where their file went: SQLite would play them into the fresh one."""
+        if self.path.exists():
+            return
+        for ending in ("-wal", "-journal"):
+            left = _companion(self.path, ending)
+            if left.exists():
+                without = (file for file in self.kept if not _companion(file, ending).exists())
+                kept = kept or next(without, None) or self._named("damaged")
+                left.rename(_companion(kept, ending))
+        _companion(self.path, "-shm").unlink(missing_ok=True)
 
     def _bring_up_to_date(self) -> None:
         # Others on this machine have no business in what somebody writes here.

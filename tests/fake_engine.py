@@ -70,6 +70,7 @@ class FakeEngine:
     judge: Callable[[ScoreRequest], dict[str, float]] = alike
     vector: Callable[[str], NDArray[np.float32]] = by_letters
     adapter: str | None = None
+    labels: tuple[str, ...] = ()
     asked: list[Request] = field(default_factory=list)
     scored: list[ScoreRequest] = field(default_factory=list)
     encoded: list[str] = field(default_factory=list)
@@ -85,7 +86,7 @@ class FakeEngine:
     @property
     def info(self) -> EngineInfo:
         precision = Precision("fp32", "float32", "cpu", message("reason.cpu"))
-        return EngineInfo(self.model, "0", precision, "fp32", self.adapter)
+        return EngineInfo(self.model, "0", precision, "fp32", self.adapter, self.labels)
 
     def stream(self, request: Request) -> Iterator[Piece]:
         words = re.findall(r"\s*\S+|\s+\Z", self._whole_answer(request))

@@ -263,6 +263,7 @@ def test_a_title_is_cut_between_words(text: str, title: str) -> None:
     assert title_from(text) == title
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_a_title_is_a_short_line(text: str) -> None:
     title = title_from(text)
@@ -378,18 +379,20 @@ CONVERSATIONS = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(CONVERSATIONS, min_size=1, max_size=3))
 def test_json_comes_back_exactly(conversations: list[Conversation]) -> None:
     assert read_transcript(to_json(conversations), "x.json") == conversations
 
 
+@settings(deadline=None)
 @given(CONVERSATIONS, st.sampled_from(LANGUAGES))
 @example(Conversation("", "t", 0, 1.0, 1.0, {}, (Entry("user", "a\n<!-- llmapp user {} -->\nb"),)), "en")
 def test_markdown_comes_back_exactly(conversation: Conversation, language: str) -> None:
     assert read_transcript(to_markdown(conversation, language), "x.md") == [conversation]
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(CONVERSATIONS, min_size=1, max_size=3))
 def test_the_database_keeps_all_of_it(tmp_path_factory: pytest.TempPathFactory, found: list[Conversation]) -> None:
     with closing(Store(tmp_path_factory.mktemp("store") / "llmapp.sqlite3")) as store:
@@ -527,6 +530,7 @@ def test_bad_files_are_refused_by_line_or_field(shelf: Conversations, text: str,
     assert shelf.list("anna") == []
 
 
+@settings(deadline=None)
 @given(st.text() | VALUES.map(json.dumps) | st.lists(METAS).map(json.dumps))
 def test_any_file_comes_in_or_is_refused_in_words(text: str) -> None:
     try:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from llmapp.store import BACKUPS, Store
 
 ROOT = Path(__file__).parent.parent
 DATA = Path(__file__).parent / "data"
+Damage = Callable[[Path], None]
 VERSIONS = range(1, len(MIGRATIONS) + 1)
 
 
@@ -188,9 +189,9 @@ def of_another_program(path: Path) -> None:
         db.commit()
 
 
-@pytest.mark.parametrize("damage", [garbage, torn_pages, cut_short, of_another_program])
-def test_a_damaged_file_is_set_aside_byte_for_byte_and_said(path: Path, damage: object) -> None:
-    damage(path)  # type: ignore[operator]
+@pytest.mark.parametrize("damage", [garbage, torn_pages, cut_short])
+def test_a_damaged_file_is_set_aside_byte_for_byte_and_said(path: Path, damage: Damage) -> None:
+    damage(path)
     before = path.read_bytes()
     store = Store(path)
     (kept,) = store.kept
@@ -202,6 +203,18 @@ def test_a_damaged_file_is_set_aside_byte_for_byte_and_said(path: Path, damage: 
         db.execute("INSERT INTO usage VALUES ('anna', 1, 1, 1)")
 
 
+def test_a_file_of_another_program_is_set_aside_and_never_touched_again(path: Path) -> None:
+    of_another_program(path)
+    before = path.read_bytes()
+    store = Store(path)
+    (foreign,) = path.parent.glob("*.foreign-*")
+    assert store.notice is not None
+    for language in LANGUAGES:
+        assert foreign.name in store.notice.text(language)
+    assert store.erase_copies("DELETE FROM conversations WHERE owner = ?", ("anna",)) == []
+    assert foreign.read_bytes() == before
+
+
 def test_an_emptied_file_does_not_take_its_wal_with_it(path: Path) -> None:
     path.touch()
     wal = path.with_name(f"{path.name}-wal")
@@ -210,14 +223,15 @@ def test_an_emptied_file_does_not_take_its_wal_with_it(path: Path) -> None:
     assert kept.with_name(f"{kept.name}-wal").read_bytes() == b"what was committed"
 
 
-def test_a_setting_aside_that_was_cut_is_finished(path: Path) -> None:
+@pytest.mark.parametrize("ending", ["-wal", "-journal"])
+def test_a_setting_aside_that_was_cut_is_finished(path: Path, ending: str) -> None:
     leave_version(path, 2)
     kept = path.with_name("llmapp.newer-2025-01-01-000000-000000.sqlite3")
     path.rename(kept)
-    path.with_name(f"{path.name}-wal").write_bytes(b"of the kept file")
+    path.with_name(f"{path.name}{ending}").write_bytes(b"of the kept file")
     store = Store(path)
     assert store.kept == [kept]
-    assert kept.with_name(f"{kept.name}-wal").read_bytes() == b"of the kept file"
+    assert kept.with_name(f"{kept.name}{ending}").read_bytes() == b"of the kept file"
     with store.connect() as db:
         assert db.execute("SELECT count(*) FROM conversations").fetchone() == (0,)
 
@@ -446,9 +460,15 @@ def test_erased_text_is_in_no_file_any_more(path: Path) -> None:
     assert other in path.read_bytes()
 
 
-def test_erasing_names_the_copies_that_can_not_be_read(path: Path) -> None:
-    garbage(path)
+@pytest.mark.parametrize("damage", [garbage, torn_pages, cut_short])
+def test_erasing_names_the_copies_that_can_not_be_read(path: Path, damage: Damage) -> None:
+    damage(path)
     store = Store(path)
     assert store.erase_copies("DELETE FROM conversations WHERE owner = ?", ("anna",)) == store.kept
+
+
+def test_a_copy_that_can_not_be_read_is_said(path: Path) -> None:
+    garbage(path)
+    store = Store(path)
     with pytest.raises(StoreError, match=store.kept[0].name), store.reading(store.kept[0]) as db:
         db.execute("SELECT 1 FROM conversations")

@@ -1,4 +1,4 @@
-"""LoRA adapters on a loaded base: put on, switch, take off, without loading the base again.
+"""LoRA adapters on a loaded base: put on and taken off without loading the base again.
 
 Each adapter is a view: a copy of the base's modules that shares its weights, with the adapter's own on top. The
 base itself is never changed, so a failure leaves nothing behind and two views may compute at the same time.
@@ -59,7 +59,7 @@ MEANINGFUL = (
 
 
 def attach(loaded: Loaded, folder: Path, name: str) -> View:
-    """Put the adapter of a folder on a base, under a name; nothing is active before `activate`.
+    """Put the adapter of a folder on a base, under a name; the view that answers with it is in `loaded.views`.
 
     Reads `adapter_config.json`, `adapter_model.safetensors` and the labels of `card.json`, nothing else. Raises
     BadInput for pickles, other methods than LoRA, and weights that do not fit this base.
@@ -76,18 +76,9 @@ def attach(loaded: Loaded, folder: Path, name: str) -> View:
     return view
 
 
-def activate(loaded: Loaded, name: str | None) -> None:
-    """Let an attached adapter answer, or the bare base for None. Raises KeyError for a name not attached."""
-    if name is not None:
-        loaded.views[name]
-    loaded.active = name
-
-
 def detach(loaded: Loaded, name: str) -> None:
-    """Take an adapter off; where it was active the base answers again."""
+    """Take an adapter off. Raises KeyError for a name not attached."""
     del loaded.views[name]
-    if loaded.active == name:
-        loaded.active = None
 
 
 def _settings(folder: Path) -> Mapping[str, Any]:
@@ -127,9 +118,7 @@ def _labels(folder: Path, weights: Mapping[str, Any], base: View) -> list[str]:
     except (OSError, ValueError):
         names = None
     width = widths[0] if widths else len(base.labels)
-    labels = list(
-        names or (base.labels if len(base.labels) == width else map("LABEL_{}".format, range(width)))
-    )
+    labels = list(names or (base.labels if len(base.labels) == width else map("LABEL_{}".format, range(width))))
     if not width or len(labels) != width:
         raise BadInput("adapter_labels", adapter=folder.name, have=width, want=len(labels))
     return labels

@@ -93,13 +93,17 @@ class Precision:
 
 @dataclass(frozen=True)
 class EngineInfo:
-    """What answers: shown under every result. `weights` is what was on disk ("Q4_1", "bf16")."""
+    """What answers: shown under every result. `weights` is what was on disk ("Q4_1", "bf16").
+
+    `labels`: what a classifier answers with, also one that an adapter's head made of another model.
+    """
 
     model: Model
     revision: str
     precision: Precision
     weights: str
     adapter: str | None = None
+    labels: tuple[str, ...] = ()
 
 
 class Engine(Protocol):

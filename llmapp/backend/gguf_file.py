@@ -132,7 +132,7 @@ def _read(path: Path) -> tuple[Mapping[str, Any], Mapping[str, Tensor]]:
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             cursor = _Cursor(data)
             try:
-                metadata, tensors = _header(cursor, path, size)
+                metadata, tensors = _header(cursor, path)
             except (struct.error, UnicodeDecodeError, KeyError, OverflowError, MemoryError):
                 raise SourceError("gguf_damaged", file=path.name, at=cursor.at, size=size) from None
     for tensor in tensors:
@@ -141,7 +141,7 @@ def _read(path: Path) -> tuple[Mapping[str, Any], Mapping[str, Tensor]]:
     return metadata, {tensor.name: tensor for tensor in tensors}
 
 
-def _header(cursor: _Cursor, path: Path, size: int) -> tuple[dict[str, Any], list[Tensor]]:
+def _header(cursor: _Cursor, path: Path) -> tuple[dict[str, Any], list[Tensor]]:
     cursor.bytes(4)
     version = cursor.take("I")
     if version not in VERSIONS:
@@ -149,8 +149,10 @@ def _header(cursor: _Cursor, path: Path, size: int) -> tuple[dict[str, Any], lis
     tensor_count, value_count = cursor.take("Q"), cursor.take("Q")
     metadata = {cursor.text(): cursor.value() for _ in range(value_count)}
     places = [_place(cursor) for _ in range(tensor_count)]
-    alignment = int(metadata.get("general.alignment", 32))
-    start = math.ceil(cursor.at / alignment) * alignment if alignment else size
+    alignment = metadata.get("general.alignment", 32)
+    if not isinstance(alignment, int) or alignment < 1:
+        raise struct.error
+    start = math.ceil(cursor.at / alignment) * alignment
     return metadata, [_tensor(path, start, *place) for place in places]
 
 

@@ -40,7 +40,7 @@ NOT_QUANTIZED = ("lm_head", "classifier", "pre_classifier", "classification_head
 
 @dataclass(frozen=True)
 class View:
-    """One model that answers: the base itself, or the base's weights seen through an adapter."""
+    """One model that answers: a base itself, or a base's weights seen through an adapter."""
 
     model: Any
     kind: Kind
@@ -55,7 +55,7 @@ class View:
 
 @dataclass
 class Loaded:
-    """A base model in memory, and the adapters on it. `model`, `kind` and `labels` are those of the active view.
+    """A base model in memory, and its views through adapters by name, which `adapters` puts on and takes off.
 
     `fresh`: top modules that the checkpoint lacks and that start random, as a new head does. What trains them
     must save them (`modules_to_save` of a LoRA configuration).
@@ -63,30 +63,13 @@ class Loaded:
 
     base: View
     tokenizer: Any
-    precision: Precision
     fresh: tuple[str, ...] = ()
     views: dict[str, View] = field(default_factory=dict)
-    active: str | None = None
-
-    @property
-    def view(self) -> View:
-        """The active view."""
-        return self.base if self.active is None else self.views[self.active]
 
     @property
     def model(self) -> Any:
-        """The transformers model that answers now."""
-        return self.view.model
-
-    @property
-    def kind(self) -> Kind:
-        """What kind of model answers now: an encoder with a classification adapter is a classifier."""
-        return self.view.kind
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Class names of what answers now."""
-        return self.view.labels
+        """The base's transformers model."""
+        return self.base.model
 
 
 def has_quantizer() -> bool:
@@ -107,13 +90,11 @@ def load(local: Local, model: Model, precision: Precision) -> Loaded:
     if set(fresh) - ({"pooler"} if model.kind == "encoder" else set()):
         raise SourceError("weights_incomplete", model=model.name, missing=", ".join(fresh))
     built.requires_grad_(False)
-    return Loaded(View(built, model.kind), _tokenizer(local.folder, model), precision)
+    return Loaded(View(built, model.kind), _tokenizer(local.folder, model))
 
 
-def load_for_training(
-    local: Local, model: Model, precision: Precision, labels: Sequence[str] | None = None
-) -> Loaded:
-    """Load a base to train an adapter on: with `labels`, under a classification head for them (`kind` classifier).
+def load_for_training(local: Local, model: Model, precision: Precision, labels: Sequence[str] | None = None) -> Loaded:
+    """Load a base to train an adapter on: with `labels`, under a classification head for them.
 
     A head that the checkpoint lacks, or has for other labels, starts random and is named in `fresh`: seed torch
     first. In 4-bit the base is frozen and prepared for QLoRA. Raises as `load` does.
@@ -131,11 +112,9 @@ def load_for_training(
 
         prepare_model_for_kbit_training(built, use_gradient_checkpointing=False)
     tokenizer = _tokenizer(local.folder, model)
-    if (
-        built.config.pad_token_id is None
-    ):  # a head on a causal model looks for the last token before the padding
+    if built.config.pad_token_id is None:  # a head on a causal model looks for the last token before the padding
         built.config.pad_token_id = tokenizer.pad_token_id
-    return Loaded(View(built, kind), tokenizer, precision, fresh)
+    return Loaded(View(built, kind), tokenizer, fresh)
 
 
 def footprint(model: Any) -> int:
@@ -150,9 +129,7 @@ def _tensors(model: Any) -> Iterator[Any]:
         state = getattr(tensor, "quant_state", None)
         if state is not None:
             nested = (state.state2.absmax, state.state2.code) if state.nested else ()
-            yield from (
-                each for each in (state.absmax, state.code, state.offset, *nested) if each is not None
-            )
+            yield from (each for each in (state.absmax, state.code, state.offset, *nested) if each is not None)
 
 
 def _config(folder: Path, model: Model) -> Any:
@@ -202,9 +179,7 @@ def set_labels(config: Any, labels: Sequence[str]) -> None:
     config.label2id = {label: index for index, label in enumerate(labels)}
 
 
-def _built(
-    model: Model, auto: str, folder: Path, config: Any, precision: Precision
-) -> tuple[Any, tuple[str, ...]]:
+def _built(model: Model, auto: str, folder: Path, config: Any, precision: Precision) -> tuple[Any, tuple[str, ...]]:
     """The model, and the names of its top modules that the checkpoint does not hold."""
     import torch
     import transformers
@@ -273,9 +248,7 @@ def _settle_4bit(model: Any) -> None:
             module.support_avx512bf16_for_cpu = False
     for tensor in (*model.parameters(), *model.buffers()):
         if getattr(tensor, "quant_state", None) is None:
-            tensor.data = (
-                tensor.data.clone()
-            )  # one tensor mapped from the file keeps all of the file resident
+            tensor.data = tensor.data.clone()  # one tensor mapped from the file keeps all of the file resident
 
 
 def _told(model: Model, work: Callable[[], T]) -> T:

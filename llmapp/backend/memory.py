@@ -12,10 +12,10 @@ import gc
 import json
 import sys
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from filelock import FileLock, Timeout
 
@@ -26,6 +26,7 @@ from .choose import CONVERSATION, MARGIN, SPARE_BYTES
 from .device import Hardware, available_memory
 from .engine import EngineInfo, Precision
 
+T = TypeVar("T")
 Doing = Literal["loading", "writing"]
 
 RISK = 0.5
@@ -72,12 +73,10 @@ def give_back() -> None:
             trim(0)
 
 
-@contextmanager
-def in_words(model: Model) -> Iterator[None]:
-    """Where memory runs out inside, it is freed as far as it goes and said: raises OutOfMemory."""
+def in_words(model: Model, work: Callable[[], T]) -> T:
+    """The result of `work`. Where memory runs out in it, that is freed as far as it goes: raises OutOfMemory."""
     try:
-        yield
-        return
+        return work()
     except (RuntimeError, MemoryError) as problem:
         if not _ran_out(problem):
             raise
@@ -105,14 +104,15 @@ class LastWords:
         """A marker while the work inside goes on."""
         self._folder.mkdir(parents=True, exist_ok=True)
         marker = self._folder / f"{uuid.uuid4().hex}.json"
-        with FileLock(marker.with_suffix(".lock"), thread_local=False):
+        lock = FileLock(marker.with_suffix(".lock"), thread_local=False)
+        with lock:
             facts = {"doing": doing, "model": model.name, "boot": _boot()}
             marker.write_text(json.dumps(facts), encoding="utf-8")
             try:
                 yield
             finally:
                 marker.unlink(missing_ok=True)
-        marker.with_suffix(".lock").unlink(missing_ok=True)
+                Path(lock.lock_file).unlink(missing_ok=True)
 
     def read(self) -> list[Message]:
         """What the app was killed at, said once; nothing of other running apps, or from before a restart."""
@@ -161,7 +161,7 @@ class Guard:
         return self._hardware.device != "cuda"
 
     def loading(self, model: Model) -> AbstractContextManager[None]:
-        """Around the loading of weights, whose errors the loader puts into words."""
+        """Around the loading of weights."""
         return self._marked("loading", model)
 
     @contextmanager

@@ -176,6 +176,7 @@ class Pool:
             slot.used = time.monotonic()
             if not slot.wanted and slot.loaded is None:
                 slot.cancel.set()
+                self._drop(slot)  # who comes now begins anew
             self._changed.notify_all()
 
     def _await(
@@ -221,7 +222,8 @@ class Pool:
         if slot.loaded is None or slot.tokens is None:
             raise Busy("lease_stopped", model=slot.model.name)
         view = slot.loaded.base if adapter is None else self._view(slot.loaded, adapter)
-        info = EngineInfo(slot.model, slot.revision, slot.precision, slot.weights, adapter.id if adapter else None)
+        name = adapter.id if adapter else None
+        info = EngineInfo(slot.model, slot.revision, slot.precision, slot.weights, name, view.labels)
         slot.engine = TorchEngine(view.model, view.kind, slot.tokens, info, self._guard)
         return slot.engine
 
@@ -233,8 +235,7 @@ class Pool:
         if name not in loaded.views:
             for old in [each for each in loaded.views if _adapter_id(each) == adapter.id]:
                 detach(loaded, old)
-            with in_words(self._catalog.model(adapter.base)):
-                attach(loaded, adapter.folder, name)
+            in_words(self._catalog.model(adapter.base), lambda: attach(loaded, adapter.folder, name))
         return loaded.views[name]
 
     def _fill(self, slot: _Slot) -> None:
@@ -257,7 +258,7 @@ class Pool:
         with self._changed:
             slot.loaded, slot.tokens = loaded, Tokens(loaded.tokenizer, slot.model)
             slot.since, slot.used = time.time(), time.monotonic()
-            if self._closed:
+            if slot not in self._slots:  # nobody waited for it any more
                 self._drop(slot)
             self._changed.notify_all()
 
@@ -271,7 +272,7 @@ class Pool:
         if torch.get_num_threads() != _threads(self._hardware):
             torch.set_num_threads(_threads(self._hardware))
         with self._guard.loading(slot.model):
-            loaded = load(local, slot.model, slot.precision)
+            loaded = in_words(slot.model, lambda: load(local, slot.model, slot.precision))
         slot.revision, slot.weights = local.revision, local.weights
         slot.bytes = footprint(loaded.base.model)
         return loaded

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,8 @@ class TorchEngine:
         While nothing new comes, empty pieces do. Raises TooLong, OutOfMemory, CanNotRun, BadInput.
         """
         self._check("write")
-        stream = _Stream(lambda put, cancel: self._write_one(request, put, cancel))
+        model = self._info.model
+        stream = _Stream(lambda put, cancel: in_words(model, lambda: self._write_one(request, put, cancel)))
         self._streams.append(stream)
         try:
             yield from stream.pieces()
@@ -82,8 +84,7 @@ class TorchEngine:
         self._check("write")
         texts = [""] * len(requests)
         for group in self._groups(requests):
-            with in_words(self._info.model):
-                written = self._write_group([requests[i] for i in group])
+            written = in_words(self._info.model, partial(self._write_group, [requests[i] for i in group]))
             if self._ended.is_set():
                 raise Busy("lease_stopped", model=self._info.model.name)
             for i, text in zip(group, written, strict=True):
@@ -97,16 +98,16 @@ class TorchEngine:
         """
         own = not any(request.candidates for request in requests)
         self._check("judge" if own else "score")
-        with in_words(self._info.model):
-            if own:
-                return judging.labels(self._model, self._tokens, [request.prompt for request in requests])
-            return [judging.candidates(self._model, self._tokens, request) for request in requests]
+        model, tokens = self._model, self._tokens
+        if own:
+            prompts = [request.prompt for request in requests]
+            return in_words(self._info.model, lambda: judging.labels(model, tokens, prompts))
+        return in_words(self._info.model, lambda: [judging.candidates(model, tokens, each) for each in requests])
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors, shape (len(texts), width). Raises TooLong, CanNotRun."""
         self._check("encode")
-        with in_words(self._info.model):
-            return judging.vectors(self._model, self._tokens, texts)
+        return in_words(self._info.model, lambda: judging.vectors(self._model, self._tokens, texts))
 
     def count_tokens(self, prompt: Prompt) -> int:
         """Length of a prompt in this model's tokens, chat template included."""
@@ -127,22 +128,20 @@ class TorchEngine:
             raise CanNotRun("wrong_kind", model=self._info.model.name, why=message(code))
 
     def _write_one(self, request: Request, put: Put, cancel: threading.Event) -> None:
-        """Runs in the stream's thread."""
-        with in_words(self._info.model):
-            if self._kind == "seq2seq":
-                ((text, count),) = self._translated([request], cancel)
-                put(Piece(text, count, "cancelled" if cancel.is_set() else "stop"))
-                return
-            answer, pace = self._answer(request), _Pace()
+        if self._kind == "seq2seq":
+            ((text, count),) = self._translated([request], cancel)
+            put(Piece(text, count, "cancelled" if cancel.is_set() else "stop"))
+            return
+        answer, pace = self._answer(request), _Pace()
 
-            def take(_: int, token: int) -> bool:
-                if answer.take(token) or (answer.ready and pace.due()):
-                    put(Piece(answer.text(), answer.tokens, answer.finish))
-                return bool(answer.finish)
+        def take(_: int, token: int) -> bool:
+            if answer.take(token) or (answer.ready and pace.due()):
+                put(Piece(answer.text(), answer.tokens, answer.finish))
+            return bool(answer.finish)
 
-            self._write([request], take, cancel)
-            if not answer.finish:
-                put(Piece(answer.text(), answer.tokens, "cancelled"))
+        self._write([request], take, cancel)
+        if not answer.finish:
+            put(Piece(answer.text(), answer.tokens, "cancelled"))
 
     def _write_group(self, requests: Sequence[Request]) -> list[str]:
         if self._kind == "seq2seq":

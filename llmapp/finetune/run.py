@@ -87,7 +87,7 @@ class Lesson:
     rows: Rows
     parts: Split
     base: Base
-    effort: str
+    steps: int
     settings: LoraSettings = field(default_factory=LoraSettings)
 
 
@@ -112,6 +112,7 @@ def run(work: Ordered, catalog: Catalog, sources: Sources, settings: AppSettings
     work.phase("preflight")
     rows = validate(read_table(work.file(ROWS)), todo["text"], todo["label"])
     parts = split(rows, knobs.seed)
+    steps = step_budget(todo["effort"], len(parts.train), knobs.batch)
     _write(work, "split.json", asdict(parts))
     for note in rows.notes:
         work.say(note)
@@ -120,12 +121,12 @@ def run(work: Ordered, catalog: Catalog, sources: Sources, settings: AppSettings
         return "stopped"
     hardware = detect(settings.device)
     base = Base(model, local, choose_precision(model, hardware, settings.precision))
-    lesson = Lesson(rows, parts, base, todo["effort"], knobs)
+    lesson = Lesson(rows, parts, base, steps, knobs)
     taught = teach(lesson, hardware, work)
     if taught is None:
         return "stopped"
     work.phase("saving")
-    report = report_card(lesson, taught)
+    report = report_card(lesson, taught) | {"effort": todo["effort"]}
     folder = settings.data_dir / "adapters" / work.id
     keep(lesson, taught, folder)
     _write(work, "report.json", report | {"adapter": work.id, "wrong": wrong_answers(lesson, taught)})
@@ -145,7 +146,6 @@ def teach(lesson: Lesson, hardware: Hardware, watch: Watch) -> Taught | None:
     loaded = load_for_training(lesson.base.local, lesson.base.model, lesson.base.precision, lesson.rows.classes)
     encoded = _encoded(loaded, lesson, watch)
     train_rows, valid_rows, test_rows = (_picked(encoded, part) for part in _sides(lesson))
-    steps = step_budget(lesson.effort, len(train_rows.labels), lesson.settings.batch)
     model = with_lora(loaded.model, lesson.settings, loaded.fresh)
     watch.phase("training")
     outcome = train(
@@ -153,9 +153,9 @@ def teach(lesson: Lesson, hardware: Hardware, watch: Watch) -> Taught | None:
         train_rows,
         valid_rows,
         lesson.settings,
-        steps,
+        lesson.steps,
         watch.folder("checkpoints"),
-        _Teller(watch, steps),
+        _Teller(watch, lesson.steps),
         watch.stop_asked,
         _compute(hardware),
     )
@@ -194,7 +194,6 @@ def report_card(lesson: Lesson, taught: Taught) -> dict[str, Any]:
         "best_step": outcome.best_step,
         "early": outcome.early,
         "minutes": round(taught.minutes, 2),
-        "effort": lesson.effort,
         "settings": asdict(lesson.settings),
         "base": lesson.base.model.id,
         "revision": lesson.base.local.revision,

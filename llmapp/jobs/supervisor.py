@@ -51,6 +51,8 @@ HOME = Path(__file__).parents[2]
 STOP_GRACE_S = 60.0
 """How long a worker that was asked to stop may take to save before it is ended."""
 DISPATCH_WAIT_S = 30.0
+SAME_START_S = 5.0
+"""How far two readings of one process's start may lie apart: the clock they are counted from can be set."""
 _ID = re.compile(r"[0-9a-f]{12}-[0-9a-f]{8}")
 
 
@@ -256,7 +258,8 @@ class Supervisor:
         try:
             entry = json.loads(path.read_text(encoding="utf-8"))
             process = psutil.Process(entry["pid"])
-            here = process.create_time() == entry["started"] and process.status() != psutil.STATUS_ZOMBIE
+            same = abs(process.create_time() - entry["started"]) < SAME_START_S
+            here = same and process.status() != psutil.STATUS_ZOMBIE
         except (OSError, ValueError):
             return False
         except psutil.NoSuchProcess:

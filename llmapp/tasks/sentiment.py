@@ -123,9 +123,8 @@ def classify_each(
 
 
 def _has_labels(engine: Engine) -> bool:
-    """True for a classifier, and for an encoder that an adapter made one."""
-    info = engine.info
-    return info.model.kind == "classifier" or (info.model.kind == "encoder" and info.adapter is not None)
+    """True for a classifier, and for what an adapter made one."""
+    return engine.info.model.kind == "classifier" or bool(engine.info.labels)
 
 
 def _each(engine: Engine, texts: Sequence[str], score: Score, overhead: int) -> Iterator[Judgement]:

@@ -7,12 +7,14 @@ for. Knows no page and no weights; everything is read, and how much so far is in
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
+from typing import cast
 
-from ..backend.engine import Engine, Finish, Request, Sampling, Turn
+from ..backend.engine import Engine, Finish, Piece, Request, Sampling, Turn
 from ..catalog import Model
-from ..errors import BadInput
+from ..errors import BadInput, TooLong
 from ..messages import Message, message
 from .language import detect, name, normalise
 from .splitting import chunks, sentences
@@ -29,10 +31,16 @@ PART_SENTENCES = 3
 """Sentences kept of each part."""
 
 SENTENCE = 48
-"""Tokens that a sentence may have: ten times the words of a headline, twice those of a usual sentence."""
+"""Tokens that a sentence may have: twice those of a usual one."""
 
 ROUNDS = 8
 """Rounds of shortening, far more than a text needs that fits a computer: each leaves a fraction of it."""
+
+FOCUS = 300
+"""Characters that the focus may have: it stands in every question."""
+
+CIRCLE = 6
+"""Words in a row that no good sentence says twice; a word of Chinese or Japanese counts as three characters."""
 
 _SPACELESS = ("zh", "zh-Hant", "ja")
 _PREFACE = re.compile(
@@ -41,11 +49,12 @@ _PREFACE = re.compile(
     re.IGNORECASE,
 )
 _PREFACE_BEGINS = re.compile(
-    r"\s*(?:sure|certainly|of course|here|(?:the |a |in )?(?:summary|headline|title))\b[^:.\n]{0,80}\Z", re.IGNORECASE
+    r"\s*(?:sure|certainly|of course|here|(?:the |a |in )?(?:summary|headline|title))\b[^:.\n]{0,80}\Z"
+    r"|\s*(?:\S{1,12}\s*){0,2}\Z",
+    re.IGNORECASE,
 )
 _BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+", re.MULTILINE)
 _WORD = re.compile(r"[\u3040-\u9fff]|[^\s\u3040-\u9fff]+")
-_LOOP = 4
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,8 @@ class SummaryOptions:
         for knob, value, choices in (("length", self.length, LENGTHS), ("form", self.form, FORMS)):
             if value not in choices:
                 raise BadInput("setting_choice", name=knob, value=value, choices=", ".join(choices))
+        if len(self.focus) > FOCUS:
+            raise TooLong("focus_too_long", chars=len(self.focus), limit=FOCUS)
         if self.language:
             object.__setattr__(self, "language", normalise(self.language))
 
@@ -82,26 +93,147 @@ class SummaryUpdate:
     notes: tuple[Message, ...] = ()
 
 
-def summarize(engine: Engine, text: str, options: SummaryOptions = SummaryOptions()) -> Iterator[SummaryUpdate]:
+def summarize(engine: Engine, text: str, options: SummaryOptions | None = None) -> Iterator[SummaryUpdate]:
     """Read the whole text and summarize it; there is an update for every piece the engine writes.
 
     Closing the iterator closes the engine's stream. Raises BadInput for a blank text.
     """
     if not text.strip():
         raise BadInput("prompt_empty", model=engine.info.model.name)
-    options, notes = _in_language(engine.info.model, text, options)
-    pieces = _pieces(engine, text)
-    start = SummaryUpdate("", 0, _readings(len(pieces)), 0, _words(text), notes=notes)
-    yield start
-    short = text
+    wish, notes = _wish(engine.info.model, text, options or SummaryOptions())
+    part = replace(wish, form="paragraph", sentences=PART_SENTENCES)
+    update = SummaryUpdate("", 0, 1, 0, _words(text), notes=notes)
     for _ in range(ROUNDS):
+        pieces = _pieces(engine, text, wish)
+        update = replace(update, parts=update.done_parts + len(pieces) + (len(pieces) > 1))
+        yield update
         if len(pieces) == 1:
             break
-        short = ""
+        short = []
         for piece in pieces:
-            for short_piece in _part(engine, piece, options):
-                ...
-    raise NotImplementedError
+            answer = ""
+            for written, _ in _answers(engine, piece, part):
+                answer = written
+                yield update
+            short.append(answer)
+            read = min(update.words_total, update.words_read + _words(piece))
+            update = replace(update, done_parts=update.done_parts + 1, words_read=read)
+        text = "\n".join(short)
+    else:
+        raise RuntimeError(f"{ROUNDS} rounds did not shorten the text enough")
+    update = replace(update, words_read=update.words_total)
+    for answer, finish in _answers(engine, text, wish):
+        yield replace(update, text=answer, done_parts=update.parts - (not finish), finish=finish)
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """What one reading is to give. `said` is the language to name in the question, if any."""
+
+    form: str
+    sentences: int
+    focus: str
+    language: str
+    said: str
+
+
+def _wish(model: Model, text: str, options: SummaryOptions) -> tuple[_Wish, tuple[Message, ...]]:
+    """The options with what the text decides: its language, and at most half of its sentences."""
+    found = detect(text)
+    own = found.language if found.certain else ""
+    language = options.language or own
+    said = "" if language == own == "en" else language
+    most = 1 if options.form == "headline" else max(1, len(sentences(text, own)) // 2)
+    notes = []
+    if model.kind == "causal" and model.parameters < 10**9:
+        notes.append(message("reason.summary_rough", model=model.name))
+    if own and own not in model.languages:
+        notes.append(message("reason.language_foreign", model=model.name, language=Message(f"language.{own}")))
+    return _Wish(options.form, min(LENGTHS[options.length], most), options.focus, language, said), tuple(notes)
+
+
+def _pieces(engine: Engine, text: str, wish: _Wish) -> list[str]:
+    """The text as it will be read: in one piece if that leaves room for the question and the answer."""
+    model = engine.info.model
+    room = 0 if model.kind == "seq2seq" else min(model.context // 4, SENTENCE * LENGTHS["long"])
+    budget = min(PART, model.context - room - engine.count_tokens(_prompt(model, "", wish)))
+    return chunks(text, budget, engine.count_tokens, wish.language)
+
+
+def _prompt(model: Model, text: str, wish: _Wish) -> str | tuple[Turn, ...]:
+    """The text first and the question after it: small models then copy less and invent less."""
+    if model.kind == "seq2seq":
+        return f"summarize: {text}" if model.family in ("t5", "mt5") else text
+    if not model.chat:
+        return f"{text}\n\nTL;DR:"
+    what = f"what the text above says about {wish.focus}" if wish.focus else "the text above"
+    how = "one sentence" if wish.sentences == 1 else f"{wish.sentences} sentences"
+    question = f"Summarize {what} in {how}."
+    if wish.form == "headline":
+        question = f"Write a short headline for {what}."
+    language = f" Write in {name(wish.said)}." if wish.said else ""
+    return (Turn("user", f"{text}\n\n{question}{language}"),)
+
+
+def _answers(engine: Engine, text: str, wish: _Wish) -> Iterator[tuple[str, Finish]]:
+    """What is written so far, cleaned, and why it ended; the last has a reason."""
+    model = engine.info.model
+    most = min(SENTENCE * wish.sentences, max(16, engine.count_tokens(text) // 2))
+    sampling = Sampling(temperature=0.0, max_new_tokens=most)
+    # Engines stream from generators, whose close() the protocol's Iterator does not name.
+    stream = cast("Generator[Piece, None, None]", engine.stream(Request(_prompt(model, text, wish), sampling)))
+    raw = ""
+    with closing(stream):
+        for piece in stream:
+            raw += piece.text
+            answer, enough = _cleaned(raw, wish, piece.finish)
+            yield answer, "stop" if enough else piece.finish
+            if enough:
+                return
+
+
+def _cleaned(raw: str, wish: _Wish, finish: Finish) -> tuple[str, bool]:
+    """The answer without what does not belong to it, and whether it is complete though the model goes on."""
+    if not finish and _PREFACE_BEGINS.match(raw):
+        return "", False
+    preface = _PREFACE.match(raw)
+    body = _BULLET.sub("", raw[preface.end() :] if preface else raw).strip()
+    if wish.form == "headline":
+        line, goes_on, _ = body.partition("\n")
+        first, *more = sentences(line, wish.language) or [""]
+        return first.strip(" #*\"'“”").rstrip(".。"), bool(goes_on or more)
+    found = list(sentences(" ".join(body.split()), wish.language))
+    if finish == "length" and len(found) > 1:
+        found.pop()
+    kept, enough = _kept(found, wish)
+    if wish.form == "bullets":
+        return "\n".join(f"- {each}" for each in kept), enough
+    return ("" if wish.language in _SPACELESS else " ").join(kept), enough
+
+
+def _kept(found: list[str], wish: _Wish) -> tuple[list[str], bool]:
+    """As many sentences as were asked for, up to the first that was there before or runs in circles."""
+    kept: list[str] = []
+    for each in found:
+        if len(kept) == wish.sentences or each in kept:
+            return kept, True
+        straight = _until_it_circles(each, 3 * CIRCLE if wish.language in _SPACELESS else CIRCLE)
+        kept.append(straight)
+        if straight != each:
+            return kept, True
+    return kept, False
+
+
+def _until_it_circles(sentence: str, circle: int) -> str:
+    """A sentence up to where it repeats so many words of its own, as small models do without an end."""
+    words = list(_WORD.finditer(sentence))
+    seen = set()
+    for i in range(len(words) - circle + 1):
+        run = tuple(word[0].lower() for word in words[i : i + circle])
+        if run in seen:
+            return sentence[: words[i].start()].rstrip(" ,;，；、") + " ..."
+        seen.add(run)
+    return sentence
 
 
 def _words(text: str) -> int:

@@ -97,9 +97,7 @@ def _languages(model: Model, text: str, target: str, source: str) -> tuple[tuple
     for tag in pair:
         if tag not in offers and pair[0] != pair[1]:
             language = Message(f"language.{tag}")
-            raise BadInput(
-                "translation_language", language=language, model=model.name, offers=", ".join(offers)
-            )
+            raise BadInput("translation_language", language=language, model=model.name, offers=", ".join(offers))
     return pair, detection
 
 
@@ -115,9 +113,7 @@ def _best_guess(detection: Detection, offers: Sequence[str], target: str, text: 
     raise BadInput("language_unsure", text=_quoted(text))
 
 
-def _first_warnings(
-    pair: tuple[str, str], detection: Detection | None, segments: Parts
-) -> tuple[Message, ...]:
+def _first_warnings(pair: tuple[str, str], detection: Detection | None, segments: Parts) -> tuple[Message, ...]:
     language = Message(f"language.{pair[0]}")
     if not any(map(_has_letters, segments)):
         return ()

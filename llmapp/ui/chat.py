@@ -69,7 +69,7 @@ def build(services: Services, demo: gr.Blocks) -> None:
                 tries = [gr.Button(w(key), size="sm", min_width=160) for key in EXAMPLES]
         with gr.Column(scale=2, min_width=220):
             model, why, system, knobs = _options(services)
-        place = gr.Textbox(visible=False)
+        place = gr.Textbox("", visible=False)
     page = Page(chatbot, box, status, proceed, place, model, system, knobs, shelf)
     _wire(services, page)
     for key, button in zip(EXAMPLES, tries, strict=True):
@@ -93,7 +93,7 @@ def _options(services: Services) -> tuple[gr.Dropdown, gr.HTML, gr.Textbox, dict
     choices, chosen = model_choices(services, "chat", "")
     model = gr.Dropdown(choices, value=chosen, label=w("chat.model"), elem_id="chat-model", filterable=False)
     why = gr.HTML(elem_id="chat-why", elem_classes="quiet", padding=False)
-    system = gr.Textbox(label=w("chat.system"), info=w("chat.system_info"), lines=3, max_lines=8)
+    system = gr.Textbox("", label=w("chat.system"), info=w("chat.system_info"), lines=3, max_lines=8)
     usual = Sampling()
     knobs: dict[str, Any] = {
         "temperature": gr.Slider(

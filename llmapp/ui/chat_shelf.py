@@ -41,14 +41,14 @@ def build_shelf() -> Shelf:
     )
     kept = gr.Radio([], show_label=False, label=w("chat.conversations"), elem_id="conversations", container=False)
     with gr.Accordion(w("chat.manage"), open=False, elem_id="manage"):
-        title = gr.Textbox(label=w("chat.title"), elem_id="title")
+        title = gr.Textbox("", label=w("chat.title"), elem_id="title")
         with gr.Row():
             rename = gr.Button(w("chat.rename"), size="sm", min_width=80, elem_id="rename")
             delete = gr.Button(w("chat.delete"), size="sm", min_width=80, variant="stop", elem_id="delete")
         export_markdown = gr.DownloadButton(w("chat.export_markdown"), size="sm", elem_id="export-markdown")
         export_json = gr.DownloadButton(w("chat.export_json"), size="sm", elem_id="export-json")
         bring_in = gr.UploadButton(w("chat.import"), size="sm", file_types=[".json", ".md"], elem_id="import")
-        sure = gr.Textbox(label=w("chat.delete_all_sure"), elem_id="sure")
+        sure = gr.Textbox("", label=w("chat.delete_all_sure"), elem_id="sure")
         delete_all = gr.Button(w("chat.delete_all"), size="sm", variant="stop", elem_id="delete-all")
     return Shelf(new, search, kept, title, rename, delete, export_json, export_markdown, bring_in, sure, delete_all)
 

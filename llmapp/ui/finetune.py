@@ -57,14 +57,14 @@ def build(services: Services, demo: gr.Blocks) -> None:
     gr.Markdown(w("finetune.intro"), elem_classes="quiet")
     with gr.Row(equal_height=False):
         with gr.Column(min_width=320):
-            file = gr.File(label=w("finetune.file"), file_types=[".csv", ".tsv"], elem_id="finetune-file", height=120)
+            file = gr.File(label=w("finetune.file"), file_types=[".csv", ".tsv"], elem_id="finetune-file", height=150)
             sample = gr.DownloadButton(w("finetune.sample"), value=str(SAMPLE), size="sm", elem_id="finetune-sample")
             with gr.Row():
                 text = gr.Dropdown([], label=w("finetune.text"), elem_id="finetune-text")
                 label = gr.Dropdown([], label=w("finetune.label"), elem_id="finetune-label")
             found = gr.HTML(elem_id="finetune-found", padding=False)
             preview = gr.Dataframe(interactive=False, visible=False, wrap=True, label=w("finetune.preview"))
-            name = gr.Textbox(label=w("finetune.name"), placeholder=w("finetune.name_info"), max_length=60)
+            name = gr.Textbox("", label=w("finetune.name"), placeholder=w("finetune.name_info"), max_length=60)
             effort = gr.Radio(
                 [(w(f"finetune.{effort}"), effort) for effort in EFFORTS],
                 value=EFFORTS[0],

@@ -41,7 +41,7 @@ class Page:
     given: Given
     labels: gr.Textbox
     each_line: gr.Checkbox
-    status: gr.HTML
+    status: gr.Markdown
     bars: gr.Label
     table: gr.Dataframe
     made: gr.HTML
@@ -69,13 +69,13 @@ def build(services: Services, demo: gr.Blocks) -> None:
         with gr.Column(min_width=320):
             text, upload = build_text("sentiment")
             each_line = gr.Checkbox(False, label=w("sentiment.each_line"))
-            labels = gr.Textbox(label=w("sentiment.labels"), info=w("sentiment.labels_info"), elem_id="labels")
+            labels = gr.Textbox("", label=w("sentiment.labels"), info=w("sentiment.labels_info"), elem_id="labels")
             with gr.Accordion(w("work.more"), open=False):
                 model = build_model(services, "sentiment")
             run_button, stop = build_buttons("sentiment")
         with gr.Column(min_width=320):
             bars = gr.Label(label=w("sentiment.result"), num_top_classes=8, elem_id="sentiment-bars")
-            status = gr.HTML(elem_id="sentiment-status", padding=False)
+            status = gr.Markdown(w("sentiment.nothing_yet"), elem_id="sentiment-status", elem_classes="quiet")
             table = gr.Dataframe(
                 headers=["text", "label", "score"],
                 interactive=False,

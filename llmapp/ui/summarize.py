@@ -61,7 +61,7 @@ def build(services: Services, demo: gr.Blocks) -> None:
             length = gr.Radio([(w(f"summarize.{n}"), n) for n in LENGTHS], value="short", label=w("summarize.length"))
             form = gr.Radio([(w(f"summarize.{n}"), n) for n in FORMS], value="paragraph", label=w("summarize.form"))
             with gr.Accordion(w("work.more"), open=False):
-                focus = gr.Textbox(label=w("summarize.focus"), placeholder=w("summarize.focus_info"))
+                focus = gr.Textbox("", label=w("summarize.focus"), placeholder=w("summarize.focus_info"))
                 model = build_model(services, "summarize")
             run_button, stop = build_buttons("summarize")
         with gr.Column(min_width=320):

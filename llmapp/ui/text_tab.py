@@ -64,7 +64,7 @@ def build_buttons(task: Task) -> tuple[gr.Button, gr.Button]:
     return run, stop
 
 
-def wire_given(services: Services, demo: gr.Blocks, task: Task, given: Given, status: gr.HTML) -> None:
+def wire_given(services: Services, demo: gr.Blocks, task: Task, given: Given, status: gr.HTML | gr.Markdown) -> None:
     """File to text, Stop, and this person's own models when the page opens."""
     quiet = {"queue": False, "show_progress": "hidden", **PRIVATE}
     given.upload.upload(bind(_opened, services), [given.upload], [given.text, status], **quiet)

@@ -42,7 +42,7 @@ def engine_on(folder: Path, entry: Model) -> TorchEngine:
     torch.set_num_threads(1)  # two threads on something so small only wait for each other
     loaded = load(Local(folder, "0", "fp32", "folder"), entry, FP32)
     info = EngineInfo(entry, "0", FP32, "fp32")
-    return TorchEngine(loaded.model, loaded.kind, Tokens(loaded.tokenizer, entry), info, Guard(HARDWARE))
+    return TorchEngine(loaded.base.model, loaded.base.kind, Tokens(loaded.tokenizer, entry), info, Guard(HARDWARE))
 
 
 def greedy(prompt: Any, tokens: int = 20, **changes: Any) -> Request:

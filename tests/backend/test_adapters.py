@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from llmapp.backend.adapters import activate, attach, detach
+from llmapp.backend.adapters import attach, detach
 from llmapp.backend.device import choose_precision, detect
 from llmapp.backend.loader import Loaded, footprint, load, load_for_training
 from llmapp.backend.sources import Local
@@ -92,11 +92,9 @@ def test_adapters_switch_on_a_base_that_is_loaded_once(llama: Path) -> None:
         attach(loaded, llama.parent / name, name)
         torch.testing.assert_close(outputs(loaded.model, loaded), base, atol=0, rtol=0)
     for name in ("one", "two.v1", "one"):
-        activate(loaded, name)
-        got = outputs(loaded.model, loaded)
+        got = outputs(loaded.views[name].model, loaded)
         torch.testing.assert_close(got, outputs(by_peft(llama, llama.parent / name), loaded))
         assert (got - base).abs().max() > 0.01
-    activate(loaded, None)
     torch.testing.assert_close(outputs(loaded.model, loaded), base, atol=0, rtol=0)
     everything = {id(t) for view in (loaded.base, *loaded.views.values()) for t in view.model.parameters()}
     shared = {id(t) for t in loaded.base.model.parameters()}
@@ -104,29 +102,24 @@ def test_adapters_switch_on_a_base_that_is_loaded_once(llama: Path) -> None:
     assert footprint(loaded.base.model) == size
 
 
-def test_generation_goes_through_the_active_adapter(llama: Path) -> None:
+def test_generation_goes_through_the_adapter(llama: Path) -> None:
     loaded = loaded_from(llama, "causal", "llama")
     ids = loaded.tokenizer("I love", return_tensors="pt")["input_ids"]
     options: dict[str, Any] = {"max_new_tokens": 8, "do_sample": False}
     plain = loaded.model.generate(ids, **options).tolist()
-    attach(loaded, llama.parent / "one", "one")
-    activate(loaded, "one")
-    adapted = loaded.model.generate(ids, **options).tolist()
+    adapted = attach(loaded, llama.parent / "one", "one").model.generate(ids, **options).tolist()
     assert adapted != plain
     assert adapted == by_peft(llama, llama.parent / "one").generate(input_ids=ids, **options).tolist()
 
 
 def test_an_adapter_that_is_taken_off_leaves_memory(llama: Path) -> None:
     loaded = loaded_from(llama, "causal", "llama")
-    attach(loaded, llama.parent / "one", "one")
-    activate(loaded, "one")
-    gone = weakref.ref(loaded.model)
+    gone = weakref.ref(attach(loaded, llama.parent / "one", "one").model)
     detach(loaded, "one")
     gc.collect()
     assert gone() is None
-    assert loaded.model is loaded.base.model
     with pytest.raises(KeyError):
-        activate(loaded, "one")
+        detach(loaded, "one")
     attach(loaded, llama.parent / "one", "one")
 
 
@@ -136,13 +129,11 @@ def test_a_classification_adapter_brings_its_head_to_a_plain_encoder(tmp_path: P
     adapter = tiny.tiny_adapter(tmp_path / "three", base, "encoder", TARGETS.get(family, ATTENTION), LABELS)
     loaded = loaded_from(base, "encoder", family)
     plain = outputs(loaded.model, loaded)
-    attach(loaded, adapter, "three")
-    activate(loaded, "three")
-    assert (loaded.kind, loaded.labels) == ("classifier", LABELS)
+    view = attach(loaded, adapter, "three")
+    assert (view.kind, view.labels) == ("classifier", LABELS)
     want = outputs(by_peft(base, adapter, labels=3), loaded)
-    torch.testing.assert_close(outputs(loaded.model, loaded), want)
-    activate(loaded, None)
-    assert (loaded.kind, loaded.labels) == ("encoder", ())
+    torch.testing.assert_close(outputs(view.model, loaded), want)
+    assert (loaded.base.kind, loaded.base.labels) == ("encoder", ())
     torch.testing.assert_close(outputs(loaded.model, loaded), plain, atol=0, rtol=0)
 
 
@@ -150,13 +141,11 @@ def test_a_classifier_takes_an_adapter_for_other_labels(tmp_path: Path) -> None:
     base = tiny.tiny_classifier(tmp_path / "base", "distilbert")
     adapter = tiny.tiny_adapter(tmp_path / "three", base, "encoder", TARGETS["distilbert"], LABELS)
     loaded = loaded_from(base, "classifier", "distilbert")
-    attach(loaded, adapter, "three")
-    activate(loaded, "three")
-    assert loaded.labels == LABELS
+    view = attach(loaded, adapter, "three")
+    assert view.labels == LABELS
     want = outputs(by_peft(base, adapter, labels=3), loaded)
-    torch.testing.assert_close(outputs(loaded.model, loaded), want)
-    activate(loaded, None)
-    assert loaded.labels == ("negative", "positive")
+    torch.testing.assert_close(outputs(view.model, loaded), want)
+    assert loaded.base.labels == ("negative", "positive")
 
 
 def test_what_was_trained_answers_the_same_after_it_is_attached(tmp_path: Path) -> None:
@@ -184,10 +173,9 @@ def test_what_was_trained_answers_the_same_after_it_is_attached(tmp_path: Path) 
     card = {"id": "mine", "name": "mine", "base": "base", "task": "sentiment", "owner": "", "labels": LABELS}
     (tmp_path / "mine" / "card.json").write_text(json.dumps(card))
     loaded = loaded_from(base, "encoder", "distilbert")
-    attach(loaded, tmp_path / "mine", "mine")
-    activate(loaded, "mine")
-    assert loaded.labels == read_adapter(tmp_path / "mine").labels
-    torch.testing.assert_close(outputs(loaded.model, loaded), want)
+    view = attach(loaded, tmp_path / "mine", "mine")
+    assert view.labels == read_adapter(tmp_path / "mine").labels
+    torch.testing.assert_close(outputs(view.model, loaded), want)
 
 
 @pytest.mark.parametrize("wish", ["4bit", "bf16", "fp16"])
@@ -195,15 +183,12 @@ def test_adapters_work_on_bases_of_every_precision(llama: Path, minilm: Path, wi
     for folder, kind, family, name in ((llama, "causal", "llama", "one"), (minilm, "encoder", "bert", "three")):
         loaded = loaded_from(folder, kind, family, wish)
         plain = outputs(loaded.model, loaded)
-        attach(loaded, folder.parent / name, name)
-        activate(loaded, name)
-        got = outputs(loaded.model, loaded)
+        got = outputs(attach(loaded, folder.parent / name, name).model, loaded)
         exact = loaded_from(folder, kind, family)
         attach(exact, folder.parent / name, name)
         want = outputs(exact.views[name].model, exact)
         close = 0.35 if wish == "4bit" else 0.05
         assert (got - want).norm() < close * want.norm()
-        activate(loaded, None)
         torch.testing.assert_close(outputs(loaded.model, loaded), plain, atol=0, rtol=0)
 
 
@@ -211,9 +196,8 @@ def test_an_encoder_decoder_takes_an_adapter(tmp_path: Path) -> None:
     base = tiny.tiny_seq2seq(tmp_path / "base", "t5")
     adapter = tiny.tiny_adapter(tmp_path / "one", base, "seq2seq", TARGETS["t5"])
     loaded = loaded_from(base, "seq2seq", "t5")
-    attach(loaded, adapter, "one")
-    activate(loaded, "one")
-    torch.testing.assert_close(outputs(loaded.model, loaded), outputs(by_peft(base, adapter), loaded))
+    view = attach(loaded, adapter, "one")
+    torch.testing.assert_close(outputs(view.model, loaded), outputs(by_peft(base, adapter), loaded))
 
 
 # ---- what must be refused; the base stays as it was ----

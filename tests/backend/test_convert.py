@@ -1,92 +1,24 @@
-"""A GGUF file becomes a folder that answers as the model it was made of; damaged or killed, it becomes nothing."""
+"""A GGUF file becomes a folder that answers as the model it was made of."""
 
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import gguf
 import numpy as np
-import psutil
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
 from llmapp.backend.convert import convert_gguf
-from llmapp.backend.gguf_file import GgufFile
 from llmapp.backend.progress import Progress
-from llmapp.errors import SourceError
-from tests.tiny import CAUSAL, CORPUS, tiny_causal
+from tests.backend.conversions import big_gguf, greedy, ids, loaded, logits, original, pieces_of, silent
+from tests.tiny import CAUSAL, CORPUS
 from tests.tiny_gguf import write_gguf
 
 ROOT = Path(__file__).parents[2]
-TEXTS = (
-    *CORPUS,
-    "The year 2024 had 366 days; 1,000,000 people, π is 3.14159.",
-    "1 2  3   4\n 5\n\n67\t89",
-    "  leading and   trailing  ",
-    "def f(x):\n    return {'a': [x ** 2, 10]}  # done\n\n\n",
-    "你好，世界！价格￥4500元，日本語テキスト。",
-    "😀👍🏽🇺🇸 and ❤️ café naïve Ångström é",
-    "I'm you're DON'T it's <|im_start|>user\nhi<|im_end|>",
-    "٣٤٥ ½ Ⅷ ² \u00a0\u2009\u3000wide\r\n\ttab",
-    "",
-    " ",
-)
-
-
-def silent(progress: Progress) -> None:
-    """Nobody looks."""
-
-
-def loaded(folder: Path, **options: Any) -> tuple[Any, Any]:
-    import transformers
-
-    model = transformers.AutoModelForCausalLM.from_pretrained(folder, **options)
-    return model, transformers.AutoTokenizer.from_pretrained(folder, **options)
-
-
-def ids(tokenizer: Any, texts: tuple[str, ...] | list[str] = TEXTS) -> list[list[int]]:
-    return [tokenizer(text)["input_ids"] for text in texts]
-
-
-def logits(model: Any, numbers: list[int]) -> Any:
-    import torch
-
-    with torch.no_grad():
-        return model(torch.tensor([numbers])).logits
-
-
-def greedy(model: Any, tokenizer: Any, text: str, most: int = 12) -> str:
-    import torch
-
-    numbers = torch.tensor([tokenizer(text)["input_ids"]])
-    written = model.generate(
-        numbers, attention_mask=torch.ones_like(numbers), do_sample=False, max_new_tokens=most
-    )
-    return str(tokenizer.decode(written[0, numbers.shape[1] :], skip_special_tokens=True))
-
-
-def original(folder: Path, family: str) -> Path:
-    """A tiny model; a GGUF can not say Gemma's query scale, which is always a head's width in the small ones."""
-    tiny_causal(folder, family)
-    if family == "gemma3":
-        config = json.loads((folder / "config.json").read_text())
-        (folder / "config.json").write_text(json.dumps({**config, "query_pre_attn_scalar": config["head_dim"]}))
-    return folder
-
-
-def pieces_of(target: Path) -> list[str]:
-    return [path.name for path in target.parent.iterdir() if path.name.startswith(f".{target.name}")]
 
 
 @pytest.mark.parametrize("family", CAUSAL)
@@ -132,10 +64,92 @@ def test_gemma_merges_are_found_again_from_its_vocabulary(tmp_path: Path) -> Non
 
 
 def test_smollm_reads_numbers_digit_by_digit(tmp_path: Path) -> None:
+    from tokenizers import pre_tokenizers
+
     source = original(tmp_path / "original", "llama")
     file = write_gguf(source, tmp_path / "tiny.gguf", "llama", pre="smollm")
     convert_gguf(file, tmp_path / "converted", silent)
     _, tokenizer = loaded(tmp_path / "converted")
-    assert tokenizer.tokenize("he counts  1234567890") [-12:] == ["ĠĠ", *"1234567890"][-12:] or (
-        tokenizer.tokenize("he counts  1234567890")[-10:] == list("1234567890")
+    _, first = loaded(source)
+    words_only = ids(first)
+    first.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )
+    assert ids(tokenizer) == ids(first) != words_only
+
+
+@pytest.mark.parametrize("kind", ["F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1"])
+def test_quantized_values_are_exactly_what_the_file_holds(tmp_path: Path, kind: str) -> None:
+    source = original(tmp_path / "original", "llama")
+    convert_gguf(write_gguf(source, tmp_path / "tiny.gguf", "llama", kind), tmp_path / "converted", silent)
+    before, after = (load_file(tmp_path / name / "model.safetensors") for name in ("original", "converted"))
+    assert before.keys() == after.keys()
+    quantization = gguf.GGMLQuantizationType[kind]
+    for name, values in before.items():
+        if values.ndim == 2:
+            values = gguf.dequantize(gguf.quantize(values, quantization), quantization)
+        np.testing.assert_array_equal(after[name], values, err_msg=name)
+
+
+def test_rotary_angles_are_scaled_as_the_file_says(tmp_path: Path) -> None:
+    source = original(tmp_path / "original", "llama")
+    facts = {"llama.rope.scaling.type": "linear", "llama.rope.scaling.factor": 4.0}
+    convert_gguf(write_gguf(source, tmp_path / "tiny.gguf", "llama", facts=facts), tmp_path / "converted", silent)
+    config = json.loads((source / "config.json").read_text())
+    config["rope_parameters"] |= {"rope_type": "linear", "factor": 4.0}
+    (source / "config.json").write_text(json.dumps(config))
+    numbers = list(range(3, 60))
+    first, second = loaded(source)[0], loaded(tmp_path / "converted")[0]
+    np.testing.assert_array_equal(logits(second, numbers), logits(first, numbers))
+
+
+def test_only_gemma_layers_that_see_everything_are_scaled(tmp_path: Path) -> None:
+    """As in the files of Gemma 3 4B and larger."""
+    source = original(tmp_path / "original", "gemma3")
+    facts = {"gemma3.rope.scaling.type": "linear", "gemma3.rope.scaling.factor": 8.0}
+    convert_gguf(write_gguf(source, tmp_path / "tiny.gguf", "gemma3", facts=facts), tmp_path / "converted", silent)
+    config = json.loads((tmp_path / "converted" / "config.json").read_text())
+    assert config["rope_parameters"] == {
+        "full_attention": {"rope_type": "linear", "rope_theta": 1_000_000.0, "factor": 8.0},
+        "sliding_attention": {"rope_type": "default", "rope_theta": 10_000.0},
+    }
+    assert config["eos_token_id"] == [1, 6]  # <eos>, and what ends a turn
+
+
+def test_it_generates_what_the_original_generates_and_stops_where_a_turn_ends(tmp_path: Path) -> None:
+    source = original(tmp_path / "original", "llama")
+    convert_gguf(write_gguf(source, tmp_path / "tiny.gguf", "llama"), tmp_path / "converted", silent)
+    answers = [greedy(*loaded(folder), "The capital of France") for folder in (source, tmp_path / "converted")]
+    assert answers[0] == answers[1] != ""
+    model, tokenizer = loaded(tmp_path / "converted")
+    assert model.generation_config.eos_token_id == tokenizer.convert_tokens_to_ids("<|im_end|>")
+    assert tokenizer.eos_token == "<|im_end|>"
+
+
+def test_it_reports_bytes_and_is_whole_only_at_the_end(tmp_path: Path) -> None:
+    file, seen = big_gguf(tmp_path), []
+
+    def look(progress: Progress) -> None:
+        seen.append(progress)
+        assert (tmp_path / "converted").exists() == (progress.done == progress.total > 0)
+
+    convert_gguf(file, tmp_path / "converted", look)
+    assert {progress.phase for progress in seen} == {"converting"}
+    assert [progress.done for progress in seen] == sorted(progress.done for progress in seen)
+    weights = sum(values.nbytes for values in load_file(tmp_path / "converted" / "model.safetensors").values())
+    assert seen[-1].done == seen[-1].total == weights
+
+
+def test_what_is_there_already_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "converted").mkdir()
+    convert_gguf(tmp_path / "missing.gguf", tmp_path / "converted", silent)
+    assert list((tmp_path / "converted").iterdir()) == []
+
+
+def test_the_child_needs_neither_torch_nor_transformers() -> None:
+    program = (
+        "import sys, llmapp.backend.convert, gguf.quants;"
+        "print([name for name in ('torch', 'transformers', 'gradio') if name in sys.modules])"
+    )
+    said = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "[]"

@@ -77,9 +77,7 @@ def test_a_prompt_read_in_parts_gives_the_same(engine: TorchEngine, monkeypatch:
 
 
 @pytest.mark.parametrize("part", [7, 256])
-def test_a_batch_writes_what_each_would_alone(
-    engine: TorchEngine, monkeypatch: pytest.MonkeyPatch, part: int
-) -> None:
+def test_a_batch_writes_what_each_would_alone(engine: TorchEngine, monkeypatch: pytest.MonkeyPatch, part: int) -> None:
     prompts = [ids_of(engine, text) for text in PROMPTS]
     alone = [written(engine, [ids], Sampling(temperature=0))[0] for ids in prompts]
     monkeypatch.setitem(decoding.PART, "cpu", part)

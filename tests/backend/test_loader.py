@@ -77,7 +77,7 @@ def inputs(loaded: Loaded) -> dict[str, torch.Tensor]:
 def outputs(loaded: Loaded, model: Any = None) -> torch.Tensor:
     """What a forward gives: logits or hidden states, shape (2, ...)."""
     given = inputs(loaded)
-    if loaded.kind == "seq2seq":
+    if loaded.base.kind == "seq2seq":
         given["decoder_input_ids"] = given["input_ids"][:, :3]
     with torch.inference_mode():
         return (model or loaded.model)(**given)[0]
@@ -100,7 +100,7 @@ def written(loaded: Loaded, family: str) -> list[str]:
 
 def unpacked(loaded: Loaded, folder: Path, family: str) -> Any:
     """An fp32 copy that holds the 4-bit weights as bitsandbytes unpacks them."""
-    copy = loaded_from(folder, loaded.kind, family).model
+    copy = loaded_from(folder, loaded.base.kind, family).model
     for name, module in loaded.model.named_modules():
         if isinstance(module, Linear4bit):
             other = copy.get_submodule(name)
@@ -122,7 +122,7 @@ def test_each_family_loads_answers_and_goes(built: Build, kind: str, family: str
         assert got.isfinite().all()
         if kind == "classifier":
             assert got.shape == (2, 2)
-            assert loaded.labels == ("negative", "positive")
+            assert loaded.base.labels == ("negative", "positive")
         if kind in ("causal", "seq2seq"):
             assert len(written(loaded, family)) == 2
         if wish == "4bit":
@@ -279,7 +279,7 @@ def test_a_plain_encoder_gets_a_head_to_train(built: Build, family: str, wish: s
     model = tiny.catalog_entry(folder, "encoder", family)
     precision = choose_precision(model, HARDWARE, wish)
     loaded = load_for_training(local(folder), model, precision, labels=("bad", "fair", "good"))
-    assert (loaded.kind, loaded.labels) == ("classifier", ("bad", "fair", "good"))
+    assert (loaded.base.kind, loaded.base.labels) == ("classifier", ("bad", "fair", "good"))
     assert outputs(loaded).shape == (2, 3)
     want = {"distilbert": ("classifier", "pre_classifier")}.get(family, ("classifier",))
     assert loaded.fresh == want
@@ -396,7 +396,7 @@ def test_a_head_that_is_missing_is_not_made_up(built: Build) -> None:
 
 def test_labels_come_from_the_catalog_where_it_names_them(built: Build) -> None:
     folder = built("classifier", "bert")
-    assert loaded_from(folder, "classifier", "bert", labels=("bad", "good")).labels == ("bad", "good")
+    assert loaded_from(folder, "classifier", "bert", labels=("bad", "good")).base.labels == ("bad", "good")
     assert refused(folder, "classifier", "bert", labels=("one", "two", "three")).code == "model_labels"
 
 

@@ -99,7 +99,12 @@ def test_a_broken_table_is_refused_with_the_row(tmp_path: Path, text: str, code:
         ("id,label,text", ["1,a,good film", "2,b,a bad film", "3,a,very good"], "text", "label"),
         ("label,comment,date", ["x,short,2020-01-01", "y,small,2020-01-02", "x,tiny,2020-01-03"], "comment", "label"),
         ("标签,评论", ["好,酒店很好", "差,房间太小", "好,值得推荐"], "评论", "标签"),
-        ("title,full story,topic", ["A,what happened there today,x", "B,and what came after,y"] * 3, "full story", "topic"),
+        (
+            "title,full story,topic",
+            ["A,what happened there today,x", "B,and what came after,y"] * 3,
+            "full story",
+            "topic",
+        ),
     ],
 )
 def test_columns_are_guessed(tmp_path: Path, header: str, rows: list[str], text: str, label: str) -> None:

@@ -1,4 +1,4 @@
-"""A whole fine-tuning as a job: a worker process, an adapter on disk that answers, and nothing lost when it is killed."""
+"""A whole fine-tuning as a job: a worker process, an adapter that answers, and nothing lost when it is killed."""
 
 from __future__ import annotations
 
@@ -55,7 +55,9 @@ def until_checkpoint(supervisor: Supervisor, job: str) -> None:
         time.sleep(0.01)
 
 
-def test_a_table_becomes_an_adapter_that_answers(supervisor: Supervisor, table: Table, data_dir: Path, base: Base) -> None:
+def test_a_table_becomes_an_adapter_that_answers(
+    supervisor: Supervisor, table: Table, data_dir: Path, base: Base
+) -> None:
     job = start(supervisor, table(300))
     status = until(supervisor, job)
     assert status.state == "done", log_of(supervisor, job)
@@ -84,9 +86,11 @@ def test_a_table_becomes_an_adapter_that_answers(supervisor: Supervisor, table: 
     assert json.loads((adapter.folder / "adapter_config.json").read_text())["base_model_name_or_path"] == "tiny"
 
 
-def test_killed_in_the_middle_it_goes_on_to_the_same_weights(supervisor: Supervisor, table: Table, data_dir: Path) -> None:
+def test_killed_in_the_middle_it_goes_on_to_the_same_weights(
+    supervisor: Supervisor, table: Table, data_dir: Path
+) -> None:
     rows = table(300)
-    job, whole = start(supervisor, rows), start(supervisor, rows)
+    job, whole = start(supervisor, rows, effort="quick"), start(supervisor, rows, effort="quick")
     until_checkpoint(supervisor, job)
     pid = supervisor.status(job, "ada").pid
     assert pid
@@ -102,7 +106,7 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_weights(supervisor: Supervi
 
 
 def test_stop_keeps_a_checkpoint_and_resume_goes_on_from_it(supervisor: Supervisor, table: Table) -> None:
-    job = start(supervisor, table(300))
+    job = start(supervisor, table(300), effort="quick")
     until_checkpoint(supervisor, job)
     supervisor.stop(job, "ada")
     assert until(supervisor, job).state == "stopped"

@@ -124,6 +124,7 @@ TALKS = st.lists(st.tuples(st.sampled_from(["user", "assistant"]), st.integers(0
 )
 
 
+@settings(deadline=None)
 @given(TALKS, st.integers(0, 40), st.integers(1, 300), st.integers(20, 300))
 def test_what_is_sent_never_exceeds_the_context(turns: list[Turn], system: int, wish: int, context: int) -> None:
     engine = FakeEngine.of(context=context)
@@ -160,7 +161,7 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return AutoTokenizer.from_pretrained(folder)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.text(max_size=80), min_size=1, max_size=21).filter(lambda texts: len(texts) % 2 == 1))
 def test_with_a_real_tokenizer_too(tokenizer: Any, texts: list[str]) -> None:
     turns = [Turn("assistant" if n % 2 else "user", f"{n}{text}") for n, text in enumerate(texts)]
@@ -286,6 +287,7 @@ def test_reasoning_is_split_from_the_answer(whole: str, text: str, reasoning: st
 PARTS = st.lists(st.sampled_from(["<think>", "</think>", "<", "th", "a", " ", "\n", "</"]), max_size=12)
 
 
+@settings(deadline=None)
 @given(PARTS)
 def test_what_is_shown_is_never_taken_back(parts: list[str]) -> None:
     text = "<think>" + "".join(parts)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pypdf import PdfReader, PdfWriter
 from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
@@ -90,6 +90,7 @@ def test_the_encoding_is_found_and_said(tmp_path: Path, data: bytes, text: str, 
     assert read_document(path, 1) == Document(text, "note.txt", "txt", encoding)
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1).filter(str.strip))
 def test_every_utf_8_text_comes_through(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     path = tmp_path_factory.mktemp("documents") / "note.md"
@@ -295,6 +296,7 @@ def test_attaching_does_not_count_a_whole_book() -> None:
     assert sum(counted) < len(STORY)
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(), max_size=3), st.text(), st.integers(0, 200))
 def test_what_is_sent_never_exceeds_the_budget(texts: list[str], message: str, budget: int) -> None:
     documents = [Document(text, f"{n}.txt", "txt") for n, text in enumerate(texts)]

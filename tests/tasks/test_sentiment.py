@@ -81,9 +81,10 @@ def test_a_classifier_answers_with_its_own_labels():
     assert classify(engine, ["calm rain"]) == [found]
 
 
-def test_an_encoder_with_an_adapter_is_a_classifier():
-    engine = replace(classifier(), adapter="mine")
-    engine.model = replace(engine.model, kind="encoder")
+@pytest.mark.parametrize("kind", ["encoder", "causal"])
+def test_what_an_adapter_gave_a_head_is_a_classifier(kind):
+    engine = replace(classifier(), adapter="mine", labels=("calm", "angry", "sad"))
+    engine.model = replace(engine.model, kind=kind)
     assert sentiment(engine, ["calm"])[0].label == "calm"
 
 

