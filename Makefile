@@ -29,10 +29,11 @@ fix: $(VENV)/.dev-ready            ## format and mend what ruff can mend
 	@$(BIN)/ruff format .
 
 bench: $(VENV)/.dev-ready          ## every benchmark there is; each prints one JSON object
-	@for file in benchmarks/bench_*.py; do echo "== $$file" >&2; $(BIN)/python $$file || exit 1; done
+	@for file in benchmarks/bench_*.py; do name=$$(basename $$file .py); echo "== $$name" >&2; \
+	  $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 bench-chat: $(VENV)/.dev-ready     ## the running server beside bare model.generate
-	@$(BIN)/python benchmarks/bench_chat.py
+	@$(BIN)/python -m benchmarks.bench_chat
 
 lock: $(VENV)/.dev-ready           ## write constraints.txt anew from the direct pins
 	@$(INSTALL) uv

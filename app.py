@@ -32,6 +32,7 @@ def build(settings: AppSettings, models: Path = MODELS) -> Services:
     store, key = Store(data / "llmapp.db"), manager_key(data)
     catalog, sources = Catalog.read(models, data / "adapters"), Sources(data / "models", settings)
     conversations, last_words = Conversations(store), LastWords(data / "running")
+    supervisor = Supervisor(data / "jobs", settings)
     conversations.recover()
 
     def look() -> tuple[Hardware, Pool]:
@@ -45,8 +46,8 @@ def build(settings: AppSettings, models: Path = MODELS) -> Services:
         sources=sources,
         backend=ThreadPoolExecutor(1, "backend").submit(look),
         conversations=conversations,
-        supervisor=Supervisor(data / "jobs", settings),
-        guard=Guard(settings, store, key),
+        supervisor=supervisor,
+        guard=Guard(settings, store, catalog, supervisor, key),
         turns=Turns(),
         background=Background(),
         manager_key=key,

@@ -80,6 +80,7 @@ class Model:
 
     `kv_bytes_per_token` is the key/value cache of one token at 16 bits, twice that at 32; 0: none, or not known.
     `languages` of a model that translates one way only (Marian) are its source and its target, in this order.
+    `system` is said to the model first where a person says nothing; None leaves that to its chat template.
     """
 
     id: str
@@ -96,6 +97,7 @@ class Model:
     memory_mb: Mapping[str, int]
     note: Mapping[str, str]
     sampling: Mapping[str, float] = field(default_factory=dict)
+    system: str | None = None
     reasoning: tuple[str, str] | None = None
     labels: tuple[str, ...] = ()
     chat: bool = False

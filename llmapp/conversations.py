@@ -113,8 +113,7 @@ class Conversations:
             named = old_title if title is None else one_line(title)
             kept = old_settings if settings is None else _json(settings)
             db.execute(
-                "UPDATE conversations SET title = ?, settings = ?, updated = ?, version = version + 1"
-                " WHERE id = ?",
+                "UPDATE conversations SET title = ?, settings = ?, updated = ?, version = version + 1 WHERE id = ?",
                 (named or _title_of(entries), kept, time.time(), id),
             )
         return version + 1
@@ -141,9 +140,7 @@ class Conversations:
         if not named:
             raise BadInput("title_empty")
         with self._store.transaction() as db:
-            changed = db.execute(
-                "UPDATE conversations SET title = ? WHERE id = ? AND owner = ?", (named, id, owner)
-            )
+            changed = db.execute("UPDATE conversations SET title = ? WHERE id = ? AND owner = ?", (named, id, owner))
             if not changed.rowcount:
                 raise NotFound("no_conversation")
 
@@ -178,8 +175,7 @@ class Conversations:
         gone = [writer for (writer,) in rows if not self._presence.alive(writer)]
         with self._store.transaction() as db:
             done = db.executemany(
-                "UPDATE entries SET state = 'unfinished', writer = NULL"
-                " WHERE state = 'writing' AND writer IS ?",
+                "UPDATE entries SET state = 'unfinished', writer = NULL WHERE state = 'writing' AND writer IS ?",
                 [(writer,) for writer in gone],
             )
         self._presence.sweep()

@@ -51,7 +51,12 @@ class AppSettings:
     hub_token: str = field(default="", repr=False, metadata={"flag": "", "env": "HF_TOKEN", "choices": ()})
     space_id: str = _setting("", "", "SPACE_ID")
     space_author: str = _setting("", "", "SPACE_AUTHOR_NAME")
+    space_host: str = _setting("", "", "SPACE_HOST")
+    system: str = _setting("", "", "SYSTEM")
     oauth_client: str = _setting("", "", "OAUTH_CLIENT_ID")
+    oauth_secret: str = field(
+        default="", repr=False, metadata={"flag": "", "env": "OAUTH_CLIENT_SECRET", "choices": ()}
+    )
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -81,8 +86,11 @@ class AppSettings:
 
     @property
     def can_sign_in(self) -> bool:
-        """True on a Space with `hf_oauth`. Elsewhere Gradio only plays a sign-in, which proves nothing."""
-        return self.on_space and bool(self.oauth_client)
+        """True on a Space with `hf_oauth`. Elsewhere Gradio only plays a sign-in, which proves nothing.
+
+        SYSTEM is what Gradio goes by; without a secret its session cookie could be signed by anybody.
+        """
+        return self.on_space and self.system == "spaces" and bool(self.oauth_client and self.oauth_secret)
 
     @property
     def on_loopback(self) -> bool:

@@ -316,4 +316,3 @@ def _size(path: Path) -> int:
 
 def _stamp_of(path: Path) -> str:
     return path.name.partition("-")[2]
-

@@ -435,6 +435,16 @@ def test_markdown_reads_well(shelf: Conversations) -> None:
     assert "## 你\n" in shelf.export_markdown("anna", seen.id, "zh")
 
 
+def test_nothing_in_a_comment_ends_it_early(shelf: Conversations) -> None:
+    nasty = "--> <script>alert(1)</script> <!-- --!>"
+    seen = kept(shelf, "anna", replace(ASKED, meta={nasty: nasty}), title=nasty)
+    comments = [line for line in shelf.export_markdown("anna", seen.id).splitlines() if line.startswith("<!--")]
+    assert len(comments) == 2
+    for comment in comments:
+        assert comment.count("--") == 2
+        assert comment.count(">") == 1
+
+
 def test_an_answer_being_written_is_exported_as_unfinished(shelf: Conversations) -> None:
     kept(shelf, "anna", ASKED, Entry("assistant", "Par", "writing"))
     (back,) = read_transcript(shelf.export_json("anna"), "x.json")

@@ -453,11 +453,35 @@ def test_erased_text_is_in_no_file_any_more(path: Path) -> None:
     store.forget(thoroughly=True)
     for file in path.parent.iterdir():
         assert secret not in file.read_bytes(), file.name
-        assert b"frag" not in file.read_bytes(), f"trigrams in {file.name}"
     for file in files:
         assert ask(file, "SELECT owner FROM conversations") == [("ben",)]
     store.close()
     assert other in path.read_bytes()
+
+
+def test_erased_words_leave_the_search_index(path: Path) -> None:
+    store = Store(path)
+    words = random.Random(1)
+    with store.transaction() as db:
+        for owner in ("anna", "ben"):
+            db.execute("INSERT INTO conversations VALUES (?, ?, '', 1, 0, 0, '{}')", (owner, owner))
+            for number in range(40):
+                text = " ".join(f"{words.randrange(10**9):x}" for _ in range(100))
+                row = (owner, number, text)
+                db.execute("INSERT INTO entries VALUES (NULL, ?, ?, 'user', ?, 'done', '{}', NULL)", row)
+
+    def index_size() -> int:
+        with store.connect() as db:
+            return int(db.execute("SELECT sum(length(block)) FROM search_data").fetchone()[0])
+
+    with store.transaction() as db:
+        db.execute("DELETE FROM conversations WHERE owner = 'anna'")
+    store.forget(thoroughly=True)
+    left = index_size()
+    with store.connect() as db:
+        db.execute("INSERT INTO search (search) VALUES ('rebuild')")
+        db.execute("INSERT INTO search (search) VALUES ('optimize')")
+    assert abs(left - index_size()) < 100
 
 
 @pytest.mark.parametrize("damage", [garbage, torn_pages, cut_short])

@@ -16,6 +16,7 @@ from typing import Any
 from llmapp.catalog import FolderSource, Model
 
 CAUSAL = ("llama", "qwen2", "qwen3", "gemma3", "gpt2")
+HUB_CAUSAL = ("granite", "hunyuan")  # in the catalog as safetensors only
 SEQ2SEQ = ("marian", "m2m100", "nllb", "t5", "mt5", "bart", "pegasus")
 CLASSIFIERS = ("bert", "distilbert", "roberta", "xlm-roberta")
 ENCODERS = CLASSIFIERS
@@ -68,7 +69,7 @@ HALVES: dict[str, Any] = {
 
 
 def tiny_causal(folder: Path, family: str = "llama", chat: bool = True, seed: int = 0) -> Path:
-    """A causal language model of one of `CAUSAL`; `chat=False` has no chat template, like base models."""
+    """A causal language model of `CAUSAL` or `HUB_CAUSAL`; `chat=False` has no chat template, like base models."""
     import transformers
 
     tokenizer, end = _gemma_tokenizer() if family == "gemma3" else _bytes_tokenizer(family)
@@ -86,6 +87,8 @@ def tiny_causal(folder: Path, family: str = "llama", chat: bool = True, seed: in
         "qwen2": lambda: transformers.Qwen2Config(**grouped),
         "qwen3": lambda: transformers.Qwen3Config(**grouped),
         "gemma3": lambda: transformers.Gemma3TextConfig(**grouped, sliding_window=64),
+        "granite": lambda: transformers.GraniteConfig(**grouped),
+        "hunyuan": lambda: transformers.HunYuanDenseV1Config(**grouped),
         "gpt2": lambda: transformers.GPT2Config(
             n_embd=64, n_layer=2, n_head=4, n_positions=LONGEST, initializer_range=0.1, **ids
         ),

@@ -38,8 +38,9 @@ FP32_BYTES = 4
 def convert_gguf(gguf: Path, target: Path, report: Report) -> None:
     """Write `target`, whole or not at all. A `report` that raises stops the work; nothing is left behind.
 
-    Reported in bytes of fp32 written. Nothing is done where `target` exists. Raises SourceError for a file
-    that is no GGUF, cut, damaged or of a kind not known here, for a full disk, and when the child was killed.
+    Reported in bytes of fp32 written. Nothing is done where `target` exists; one caller at a time for a target.
+    Raises SourceError for a file that is no GGUF, cut, damaged or of a kind not known here, for a full disk,
+    and when the child was killed.
     """
     if target.exists():
         return
@@ -104,7 +105,8 @@ def _convert(gguf: Path, target: Path, report: Report) -> None:
             part.mkdir()
             _write(GgufFile(gguf), part, report)
             sync_folder(part)
-            part.rename(target)
+            if not target.exists():  # a child whose app was killed may have come first, with the same bytes
+                part.rename(target)
             sync_folder(target.parent)
     finally:
         shutil.rmtree(part, ignore_errors=True)

@@ -146,8 +146,10 @@ def _config(folder: Path, model: Model) -> Any:
     if raw.get("quantization_config"):
         method = raw["quantization_config"].get("quant_method", "?")
         raise BadInput("model_quantized", model=model.name, method=method)
-    if "transformers_weights" in raw or (folder / "adapter_config.json").exists():
-        raise BadInput("model_unknown", model=model.name, kind="adapter")
+    # Both would make from_pretrained read other files than the model's own.
+    strange = "transformers_weights" if "transformers_weights" in raw else "adapter_config.json"
+    if strange in raw or (folder / strange).exists():
+        raise SourceError("weights_damaged", model=model.name, problem=strange)
     return transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
 

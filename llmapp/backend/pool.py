@@ -21,7 +21,7 @@ from ..catalog import Adapter, Catalog, Model
 from ..errors import Busy
 from .device import Hardware, choose_precision
 from .engine import Engine, EngineInfo, Precision
-from .memory import Guard, LastWords, check_fits, estimate, give_back, in_words
+from .memory import Guard, LastWords, check_fits, estimate, give_back, in_words, let_go_early
 from .progress import Progress, Report
 from .sources import Local, Sources
 from .states import Absent, LoadedState, Loading, State
@@ -271,6 +271,7 @@ class Pool:
             raise Busy("lease_stopped", model=slot.model.name)
         if torch.get_num_threads() != _threads(self._hardware):
             torch.set_num_threads(_threads(self._hardware))
+        let_go_early()
         with self._guard.loading(slot.model):
             loaded = in_words(slot.model, lambda: load(local, slot.model, slot.precision))
         slot.revision, slot.weights = local.revision, local.weights

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 WARMUP = 0.06
 WEIGHT_DECAY = 0.01
 CLIP = 1.0
-LOOKS = 10
-"""How often a training looks at the rows kept to choose the best state with."""
+LOOKS, LEAST_LOOKS, STEPS_BETWEEN = 10, 4, 30
+"""How often a training looks at the rows kept to choose the best state with: a look costs as much as some steps."""
 PATIENCE = 4
 """Looks without a better one before it ends."""
 SAVE_EVERY_S = 60.0
@@ -122,14 +122,14 @@ def train(
     return run.outcome(finished=True)
 
 
-def probabilities(model: Any, ids: Sequence[Sequence[int]]) -> NDArray[np.float64]:
-    """Probability of each label for each row, shape (rows, labels), in fp32 and without dropout."""
+def probabilities(model: Any, ids: Sequence[Sequence[int]], compute: str = "float32") -> NDArray[np.float64]:
+    """Probability of each label for each row, shape (rows, labels), without dropout."""
     import torch
 
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
     found: dict[int, Any] = {}
     model.eval()
-    with torch.inference_mode():
+    with torch.inference_mode(), _computing(model, compute):
         for at in range(0, len(order), SCORING_BATCH):
             chosen = order[at : at + SCORING_BATCH]
             logits = model(**padded([ids[i] for i in chosen], model)).logits
@@ -140,6 +140,12 @@ def probabilities(model: Any, ids: Sequence[Sequence[int]]) -> NDArray[np.float6
 def hash_of(data: Any) -> str:
     """Hex digest of anything JSON can hold."""
     return hashlib.sha256(json.dumps(data, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def _computing(model: Any, compute: str) -> Any:
+    import torch
+
+    return torch.autocast(model.device.type, getattr(torch, compute), enabled=compute != "float32")
 
 
 def _fill(weights: Mapping[str, torch.Tensor], values: Mapping[str, torch.Tensor]) -> None:
@@ -171,9 +177,9 @@ class _Run:
 
         self.model, self.rows, self.valid, self.settings, self.steps = model, rows, valid, settings, steps
         self.step, self.early = 0, False
-        self.look_every = max(1, round(steps / LOOKS))
+        self.look_every = max(1, round(steps / min(LOOKS, max(LEAST_LOOKS, steps // STEPS_BETWEEN))))
         self._checkpoints = Checkpoints(checkpoints)
-        self._compute = getattr(torch, compute)
+        self._compute = compute
         self._plan = batches([len(ids) for ids in rows.ids], settings.batch, steps, settings.seed)
         self._weights = {name: p for name, p in model.named_parameters() if p.requires_grad}
         self._optimizer = torch.optim.AdamW(self._weights.values(), weight_decay=WEIGHT_DECAY)
@@ -191,7 +197,7 @@ class _Run:
         torch.manual_seed(self.settings.seed * 1_000_003 + self.step)
         chosen = self._plan[self.step]
         self.model.train()
-        with torch.autocast(self.model.device.type, self._compute, enabled=self._compute != torch.float32):
+        with _computing(self.model, self._compute):
             logits = self.model(**padded([self.rows.ids[i] for i in chosen], self.model)).logits
         truth = torch.tensor([self.rows.labels[i] for i in chosen], device=logits.device)
         loss = torch.nn.functional.cross_entropy(logits.float(), truth, weight=self._class_weights)
@@ -207,7 +213,7 @@ class _Run:
 
     def look(self) -> Look:
         """Score the rows kept for choosing; remember the weights when none were as good."""
-        odds = probabilities(self.model, self.valid.ids)
+        odds = probabilities(self.model, self.valid.ids, self._compute)
         truth = list(self.valid.labels)
         scores = score(truth, odds.argmax(-1).tolist(), [str(i) for i in range(odds.shape[1])])
         loss = float(-np.log(np.clip(odds[np.arange(len(truth)), truth], 1e-9, None)).mean())

@@ -230,9 +230,9 @@ class HeldJob:
             os.close(file)
 
     def state(self, state: State, error: Mapping[str, Any] | None = None, **values: Any) -> None:
-        """Change the state, in the status and among the events."""
-        self.change(state=state, error=error, eta_s=None, **values)
+        """Change the state: first among the events, so that who sees the new status finds all of them."""
         self.event("state", unpack(error) if error else None, {"state": state})
+        self.change(state=state, error=error, eta_s=None, **values)
 
 
 def new_status(spec: JobSpec) -> JobStatus:

@@ -301,14 +301,16 @@ class Supervisor:
 
     def _end(self, job: JobFolder) -> None:
         """End a worker, and what it started, that did not stop when it was asked to."""
-        pid = job.status().pid
-        if not (job.stop_asked() and job.alive() and pid):
-            return
+        with suppress(LlmappError, OSError, psutil.NoSuchProcess):
+            pid = job.status().pid
+            if pid and job.stop_asked() and job.alive():
+                _kill_family(psutil.Process(pid))
+            self._settled(job)
+
+
+def _kill_family(process: psutil.Process) -> None:
+    family = [process, *process.children(recursive=True)]
+    for member in family:
         with suppress(psutil.NoSuchProcess):
-            worker = psutil.Process(pid)
-            family = [worker, *worker.children(recursive=True)]
-            for process in family:
-                with suppress(psutil.NoSuchProcess):
-                    process.kill()
-            psutil.wait_procs(family, timeout=ALIVE_CHECK_S)
-        self._settled(job)
+            member.kill()
+    psutil.wait_procs(family, timeout=ALIVE_CHECK_S)

@@ -66,8 +66,8 @@ class Work:
     def phase(self, name: str) -> None:
         """What happens now: a word of the work with a sentence `job.phase_<name>`; steps count from 0 again."""
         self._phase_began, self._first_step = time.monotonic(), None
-        self._job.change(phase=name, step=0, steps=0, eta_s=None)
         self._job.event("phase", message(f"job.phase_{name}"), {"phase": name})
+        self._job.change(phase=name, step=0, steps=0, eta_s=None)
 
     def say(self, words: Message) -> None:
         """A sentence for the person who watches."""

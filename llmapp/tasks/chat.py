@@ -69,7 +69,8 @@ def fit(engine: Engine, turns: Sequence[Turn], system: str, max_new_tokens: int)
     system prompt alone leave less, BadInput when there is nothing to answer.
     """
     context = engine.info.model.context
-    head = (Turn("system", system),) if system.strip() else ()
+    first = system if system.strip() else engine.info.model.system
+    head = (Turn("system", first),) if first is not None else ()
     pairs = _pairs(_alternating(turns))
     if not pairs:
         raise BadInput("chat_empty")
@@ -92,20 +93,20 @@ def fit(engine: Engine, turns: Sequence[Turn], system: str, max_new_tokens: int)
 def reply(engine: Engine, turns: Sequence[Turn], options: ChatOptions) -> Generator[Answer, None, None]:
     """Answer the last turn, or go on from it where it is the assistant's.
 
-    Yields the first token at once, then at most `UPDATES_PER_S`, and always the last; closing it ends
-    generation. Raises as `fit` does.
+    Yields the first token at once, else at most `UPDATES_PER_S`, also while the engine has nothing new yet (so
+    that who reads can stop it), and always the last. Closing it ends generation. Raises as `fit` does.
     """
     started = time.perf_counter()
     fitted = fit(engine, turns, options.system, options.sampling.max_new_tokens)
     sampling = replace(options.sampling, max_new_tokens=fitted.max_new_tokens)
     beginning = fitted.turns[-1].text if fitted.turns[-1].role == "assistant" else ""
-    written, first_s, shown_s, piece = "", 0.0, 0.0, Piece("", 0)
+    written, first_s, shown_s, first, piece = "", 0.0, 0.0, 0, Piece("", 0)
 
     def so_far(now: float, whole: bool) -> Answer:
         text, reasoning = split_reasoning(written, engine.info.model.reasoning, whole)
         # Some models put a space before their first word; in a continued text it parts two words.
         text = beginning + text if beginning else text.lstrip()
-        speed = (piece.tokens - 1) / (now - first_s) if piece.tokens > 1 and now > first_s else 0.0
+        speed = (piece.tokens - first) / (now - first_s) if piece.tokens > first and now > first_s else 0.0
         return Answer(text, reasoning, piece.tokens, first_s, speed, piece.finish, fitted)
 
     # Engines stream from generators, whose close() the protocol's Iterator does not name.
@@ -114,10 +115,12 @@ def reply(engine: Engine, turns: Sequence[Turn], options: ChatOptions) -> Genera
         for piece in pieces:
             now = time.perf_counter() - started
             written += piece.text
-            if first_s and not piece.finish and now - shown_s < 1 / UPDATES_PER_S:
-                continue
-            first_s, shown_s = first_s or now, now
-            yield so_far(now, whole=bool(piece.finish))
+            begins = piece.tokens > 0 and not first
+            if begins:
+                first, first_s = piece.tokens, now
+            if begins or piece.finish or now - shown_s >= 1 / UPDATES_PER_S:
+                shown_s = now
+                yield so_far(now, whole=bool(piece.finish))
     if not piece.finish:
         yield so_far(time.perf_counter() - started, whole=True)
 

@@ -1,25 +1,29 @@
 """The public endpoints: typed functions that gradio_client, MCP clients and scripts call.
 
 Each works with its first argument alone. The tabs' own events are private and call the same functions below these.
+What a docstring says here is what API pages and MCP clients read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import gradio as gr
 from gradio.utils import get_upload_folder
+from pydantic import TypeAdapter, ValidationError
 
 from ..backend.engine import Sampling, Turn
 from ..errors import BadInput, NotFound
 from ..finetune.dataset import guess_columns, read_table
+from ..finetune.settings import EFFORTS
 from ..jobs.job import JobStatus
 from ..tasks.chat import ChatOptions, reply
 from ..tasks.language import detect, normalise
-from ..tasks.sentiment import classify as classify_texts
+from ..tasks.sentiment import classify as sort_texts
 from ..tasks.sentiment import sentiment as judge
 from ..tasks.summarize import SummaryOptions
 from ..tasks.summarize import summarize as write_summary
@@ -28,7 +32,7 @@ from . import finetune as finetune_tab
 from . import models as models_tab
 from .events import bind
 from .facts import made_by
-from .model_choice import resolve
+from .model_choice import wanted
 from .owners import owner_of
 from .services import Services
 from .work import Made, result, stream
@@ -38,11 +42,12 @@ MODEL_QUEUE = {"concurrency_id": "model", "concurrency_limit": 1}
 
 def build(services: Services) -> None:
     """Register every endpoint under its own name. What uses a model shares one queue; the rest never waits."""
-    for endpoint in (chat, summarize, translate, sentiment, classify):
-        gr.api(bind(endpoint, services), api_name=endpoint.__name__, **MODEL_QUEUE)
+    queued = (chat, summarize, translate, sentiment, classify)
     free = (detect_language, finetune, job, job_stop, job_resume, job_report, jobs, models, load, unload)
-    for endpoint in free:
-        gr.api(bind(endpoint, services), api_name=endpoint.__name__, concurrency_limit=None)
+    endpoints: tuple[Callable[..., Any], ...] = (*queued, *free)
+    for endpoint in endpoints:
+        queue = MODEL_QUEUE if endpoint in queued else {"concurrency_limit": None}
+        gr.api(bind(endpoint, services, check=_types(endpoint)), api_name=endpoint.__name__, **queue)
 
 
 def chat(
@@ -54,14 +59,19 @@ def chat(
     sampling: dict[str, Any] | None = None,
     request: gr.Request | None = None,
 ) -> Iterator[str]:
-    """Answer a message; yields the whole text so far. `history` holds {"role", "content"}, oldest first.
+    """Answer a message with a language model; yields the whole text so far.
 
-    `sampling` may hold temperature, top_p, top_k, repetition_penalty, max_new_tokens and seed.
+    Args:
+        message: what to answer
+        history: what was said before, oldest first, each {"role": "user" or "assistant", "content": text}
+        model: an id that `models` lists, an adapter of one's own, or "auto"
+        system: how the model should behave
+        sampling: may hold temperature, top_p, top_k, repetition_penalty, max_new_tokens and seed
     """
-    turns = [*(_turn(item) for item in history or ()), Turn("user", _text(message, "message"))]
-    services.guard.characters("".join(turn.text for turn in turns) + system)
-    name = resolve(services, "chat", model, owner_of(services.settings, request))
-    options = ChatOptions(system=system, sampling=_sampling(services, name, sampling, request))
+    turns = [*map(_turn, history or ()), Turn("user", _text(message, "message"))]
+    services.guard.characters(system + "".join(turn.text for turn in turns))
+    name = wanted(services, "chat", model, request)
+    options = ChatOptions(system=system, sampling=_sampling(services, name, sampling or {}, request))
     for moment in stream(services, request, "chat", name, lambda engine: reply(engine, turns, options)):
         if isinstance(moment, Made):
             yield moment.value.text
@@ -77,8 +87,17 @@ def summarize(
     model: str = "auto",
     request: gr.Request | None = None,
 ) -> Iterator[str]:
-    """Summarize a text; yields the whole summary so far. Long texts are read part by part, none is cut."""
-    services.guard.characters(_text(text, "text"))
+    """Summarize a text; yields the whole summary so far. Long texts are read part by part, none is cut.
+
+    Args:
+        text: what to summarize
+        length: sentence, short, medium or long
+        form: paragraph, bullets or headline
+        focus: what the summary should be about
+        language: of the summary, such as "en" or "zh"; empty takes the text's own
+        model: an id that `models` lists, or "auto"
+    """
+    services.guard.characters(_text(text, "text") + focus)
     options = SummaryOptions(length=length, form=form, focus=focus, language=language)
     for moment in stream(services, request, "summarize", model, lambda e: write_summary(e, text, options)):
         if isinstance(moment, Made):
@@ -93,7 +112,14 @@ def translate(
     model: str = "auto",
     request: gr.Request | None = None,
 ) -> str:
-    """Translate a text line by line. Without a target English becomes Chinese and all else English."""
+    """Translate a text line by line.
+
+    Args:
+        text: what to translate
+        target: language to translate to, such as "de"; empty makes Chinese of English and English of all else
+        source: language the text is in; empty finds out
+        model: an id that `models` lists, or "auto"
+    """
     services.guard.characters(_text(text, "text"))
     languages = [normalise(tag) if tag else "" for tag in (target, source)]
     moments = stream(services, request, "translate", model, lambda e: write_translation(e, text, *languages))
@@ -101,7 +127,11 @@ def translate(
 
 
 def detect_language(services: Services, text: str, request: gr.Request | None = None) -> dict[str, Any]:
-    """Which language a text is in: {language, confidence, certain, candidates}."""
+    """Tell which language a text is in: {language, confidence, certain, candidates}.
+
+    Args:
+        text: a sentence or more
+    """
     services.guard.request(request)
     services.guard.characters(_text(text, "text"))
     found = detect(text)
@@ -114,7 +144,12 @@ def detect_language(services: Services, text: str, request: gr.Request | None = 
 
 
 def sentiment(services: Services, text: str, model: str = "auto", request: gr.Request | None = None) -> dict[str, Any]:
-    """How a text feels: {label, scores: {label: probability}}, and what judged it."""
+    """Judge how a text feels: {label, scores: {label: probability}}, and what judged it.
+
+    Args:
+        text: a review, a message, a comment
+        model: an id that `models` lists, an adapter of one's own, or "auto"
+    """
     services.guard.characters(_text(text, "text"))
     made = result(stream(services, request, "sentiment", model, lambda engine: iter([judge(engine, [text])])))
     judgement = made.value[0]
@@ -129,67 +164,96 @@ def classify(
     model: str = "auto",
     request: gr.Request | None = None,
 ) -> dict[str, Any]:
-    """Sort a text into labels of one's own, or the model's: {labels: {label: probability}}."""
-    services.guard.characters(_text(text, "text"))
+    """Sort a text into labels of one's own: {labels: {label: probability}}, and what sorted it.
+
+    Args:
+        text: what to sort
+        labels: words or short phrases to choose among; without any, the labels the model has
+        multi_label: true where several may fit, each with a probability of its own
+        model: an id that `models` lists, an adapter of one's own, or "auto"
+    """
     own = tuple(labels or ())
-    made = result(
-        stream(
-            services,
-            request,
-            "sentiment",
-            model,
-            lambda e: iter([classify_texts(e, [text], own, multi_label) if own else judge(e, [text])]),
-        )
-    )
+    services.guard.characters(_text(text, "text") + "".join(own))
+    moments = stream(services, request, "sentiment", model, lambda e: iter([sort_texts(e, [text], own, multi_label)]))
+    made = result(moments)
     return {"labels": dict(made.value[0].scores), **made_by(made.info)}
 
 
 def finetune(
     services: Services,
-    dataset: dict[str, Any],
+    dataset: gr.FileData,
     text: str = "",
     label: str = "",
     name: str = "",
     effort: str = "quick",
     request: gr.Request | None = None,
 ) -> str:
-    """Teach a classifier with a CSV or TSV file; returns a job id at once. Columns are guessed where not named."""
+    """Teach a small model to sort texts, from a table of texts and labels; returns a job id at once.
+
+    Args:
+        dataset: a CSV or TSV file whose first row names the columns
+        text: column that holds the texts; empty guesses
+        label: column that holds the labels; empty guesses
+        name: what the result is called
+        effort: quick, balanced or thorough
+    """
+    services.guard.manage(request)
+    if effort not in EFFORTS:
+        raise BadInput("setting_choice", name="effort", value=effort, choices=", ".join(EFFORTS))
     path = _uploaded(dataset)
     columns = guess_columns(read_table(path))
     return finetune_tab.start_job(services, request, path, text or columns[0], label or columns[1], name, effort)
 
 
 def job(services: Services, job_id: str, request: gr.Request | None = None) -> dict[str, Any]:
-    """How a job is: {id, kind, state, phase, step, steps, eta_s, error}."""
-    return _status(services.supervisor.status(job_id, owner_of(services.settings, request)))
+    """Tell how a job is: {id, kind, state, phase, step, steps, eta_s, error}.
+
+    Args:
+        job_id: what `finetune` returned
+    """
+    return _status(services.supervisor.status(job_id, _asker(services, request)))
 
 
 def job_stop(services: Services, job_id: str, request: gr.Request | None = None) -> dict[str, Any]:
-    """Ask a job to stop; what it has done is kept."""
-    services.supervisor.stop(job_id, owner_of(services.settings, request))
-    return job(services, job_id, request)
+    """Ask a job to stop; what it has done is kept.
+
+    Args:
+        job_id: what `finetune` returned
+    """
+    owner = _asker(services, request)
+    services.supervisor.stop(job_id, owner)
+    return _status(services.supervisor.status(job_id, owner))
 
 
 def job_resume(services: Services, job_id: str, request: gr.Request | None = None) -> dict[str, Any]:
-    """Go on with a job that was stopped or interrupted."""
+    """Go on with a job that was stopped or interrupted.
+
+    Args:
+        job_id: what `finetune` returned
+    """
     services.guard.manage(request)
-    services.supervisor.resume(job_id, owner_of(services.settings, request))
-    return job(services, job_id, request)
+    owner = _asker(services, request)
+    services.supervisor.resume(job_id, owner)
+    return _status(services.supervisor.status(job_id, owner))
 
 
 def job_report(services: Services, job_id: str, request: gr.Request | None = None) -> dict[str, Any]:
-    """The report card of a training that is done: scores before and after on held-out rows."""
-    return dict(services.supervisor.report(job_id, owner_of(services.settings, request)))
+    """The report card of a training that is done: scores before and after on held-out rows.
+
+    Args:
+        job_id: what `finetune` returned
+    """
+    return dict(services.supervisor.report(job_id, _asker(services, request)))
 
 
 def jobs(services: Services, request: gr.Request | None = None) -> list[dict[str, Any]]:
-    """One's own jobs, newest first."""
-    return [_status(status) for status in services.supervisor.jobs(owner_of(services.settings, request))]
+    """List one's own jobs, newest first."""
+    return [_status(status) for status in services.supervisor.jobs(_asker(services, request))]
 
 
 def models(services: Services, request: gr.Request | None = None) -> list[dict[str, Any]]:
-    """What models and adapters of one's own there are, what they cost, what is on disk and loaded."""
-    owner = owner_of(services.settings, request)
+    """List models and adapters of one's own: what they cost, what is on disk and loaded."""
+    owner = _asker(services, request)
     loaded = {state.model_id for state in services.pool.loaded()}
     found = [
         {
@@ -211,20 +275,52 @@ def models(services: Services, request: gr.Request | None = None) -> list[dict[s
 
 
 def load(services: Services, model: str, request: gr.Request | None = None) -> dict[str, Any]:
-    """Make a model ready, downloading it first where it is missing; returns at once, `/models` tells when it is."""
+    """Make a model ready, downloading it first where it is missing; returns at once, `models` tells when it is.
+
+    Args:
+        model: an id that `models` lists
+    """
     services.guard.manage(request)
-    owner = owner_of(services.settings, request)
+    owner = _asker(services, request)
     services.catalog.resolve(model, owner)
     models_tab.load(services, model, owner)
     return {"model": model, "state": "loading"}
 
 
 def unload(services: Services, model: str, request: gr.Request | None = None) -> dict[str, Any]:
-    """Take a model out of memory."""
+    """Take a model out of memory.
+
+    Args:
+        model: an id that `models` lists
+    """
     services.guard.manage(request)
-    found, _ = services.catalog.resolve(model, owner_of(services.settings, request))
+    found, _ = services.catalog.resolve(model, _asker(services, request))
     services.pool.unload(found.id)
     return {"model": found.id, "state": "unloaded"}
+
+
+def _asker(services: Services, request: gr.Request | None) -> str:
+    """Who asks; the request is counted."""
+    services.guard.request(request)
+    return owner_of(services.settings, request)
+
+
+def _types(endpoint: Callable[..., Any]) -> Callable[..., None]:
+    """A check of what came against the type hints, which Gradio only announces. A file is looked at by its user."""
+    hints = get_type_hints(endpoint)
+    names = [name for name in inspect.signature(endpoint).parameters if name not in ("services", "request")]
+    kinds = [(name, hints[name]) for name in names if hints[name] is not gr.FileData]
+    adapters = {name: (names.index(name), TypeAdapter(kind), kind) for name, kind in kinds}
+
+    def check(*values: Any) -> None:
+        for name, (place, adapter, kind) in adapters.items():
+            try:
+                adapter.validate_python(values[place], strict=True)
+            except ValidationError:
+                said = kind.__name__ if isinstance(kind, type) else str(kind).replace("typing.", "")
+                raise BadInput("api_type", name=name, value=repr(values[place])[:80], wanted=said) from None
+
+    return check
 
 
 def _status(status: JobStatus) -> dict[str, Any]:
@@ -242,8 +338,8 @@ def _status(status: JobStatus) -> dict[str, Any]:
     }
 
 
-def _text(value: Any, name: str) -> str:
-    if not isinstance(value, str) or not value.strip():
+def _text(value: str, name: str) -> str:
+    if not value.strip():
         raise BadInput("api_text", name=name)
     return value
 
@@ -255,18 +351,21 @@ def _turn(item: Mapping[str, Any]) -> Turn:
     return Turn(role, content)
 
 
-def _sampling(services: Services, name: str, wish: Mapping[str, Any] | None, request: gr.Request | None) -> Sampling:
+def _sampling(services: Services, name: str, wish: Mapping[str, Any], request: gr.Request | None) -> Sampling:
     """What suits the model, changed by what was asked for. Raises BadInput for an unknown or impossible knob."""
     model, _ = services.catalog.resolve(name, owner_of(services.settings, request))
-    try:
-        return replace(Sampling(), **{**model.sampling, **(wish or {})})
-    except TypeError as problem:
-        raise BadInput("api_sampling", problem=str(problem).split(") ")[-1]) from None
+    numbers = {item.name: float if isinstance(item.default, float) else int for item in fields(Sampling)}
+    for knob, value in wish.items():
+        if knob not in numbers:
+            raise BadInput("api_sampling", problem=f"{knob!r:.80}")
+        if type(value) not in (int, numbers[knob]) and not (knob == "seed" and value is None):
+            raise BadInput("api_type", name=f"sampling.{knob}", value=f"{value!r:.80}", wanted=numbers[knob].__name__)
+    return replace(Sampling(), **{**model.sampling, **wish})
 
 
-def _uploaded(file: Mapping[str, Any]) -> Path:
+def _uploaded(file: Any) -> Path:
     """The path of an uploaded file; a path of the server's own disk is refused, whoever names it."""
-    path = Path(str((file or {}).get("path", ""))).resolve()
+    path = Path(str(file.get("path", "")) if isinstance(file, Mapping) else "").resolve()
     if not path.is_relative_to(Path(get_upload_folder()).resolve()) or not path.is_file():
         raise NotFound("api_file", name=path.name)
     return path

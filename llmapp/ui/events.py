@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import gradio as gr
 
@@ -20,17 +20,26 @@ from .words import language_of, tell
 log = logging.getLogger(__name__)
 
 
-def bind(handler: Callable[..., Any], *first: Any) -> Callable[..., Any]:
-    """`handler` with its first arguments given. Its errors reach the person as one sentence, bugs reach the log."""
-    signature = inspect.signature(handler)
-    rest = list(signature.parameters.values())[len(first) :]
-    hints = get_type_hints(handler)
+def bind(handler: Callable[..., Any], *first: Any, check: Callable[..., None] | None = None) -> Callable[..., Any]:
+    """`handler` with its first arguments given. Its errors reach the person as one sentence, bugs reach the log.
+
+    `check` sees the other arguments before it does. What yields values is announced as returning one of them.
+    """
+    signature, hints = inspect.signature(handler), get_type_hints(handler)
+    rest = [
+        p.replace(annotation=hints.get(p.name, p.annotation)) for p in list(signature.parameters.values())[len(first) :]
+    ]
+    returns = hints.get("return", inspect.Signature.empty)
+    if get_origin(returns) is Iterator:
+        (returns,) = get_args(returns)
 
     if inspect.isgeneratorfunction(handler):
 
         @wraps(handler)
         def bound(*args: Any, **kwargs: Any) -> Generator[Any, None, None]:
             with sentences(_request(args, kwargs)):
+                if check:
+                    check(*args)
                 yield from handler(*first, *args, **kwargs)
 
     else:
@@ -38,13 +47,13 @@ def bind(handler: Callable[..., Any], *first: Any) -> Callable[..., Any]:
         @wraps(handler)
         def bound(*args: Any, **kwargs: Any) -> Any:
             with sentences(_request(args, kwargs)):
+                if check:
+                    check(*args)
                 return handler(*first, *args, **kwargs)
 
     del bound.__wrapped__
-    bound.__signature__ = signature.replace(parameters=rest)  # type: ignore[attr-defined]
-    bound.__annotations__ = {p.name: hints[p.name] for p in rest if p.name in hints}
-    if "return" in hints:
-        bound.__annotations__["return"] = hints["return"]
+    bound.__signature__ = signature.replace(parameters=rest, return_annotation=returns)  # type: ignore[attr-defined]
+    bound.__annotations__ = {p.name: hints[p.name] for p in rest if p.name in hints} | {"return": returns}
     return bound
 
 

@@ -7,6 +7,8 @@ import threading
 from pathlib import Path
 
 from ..errors import BadInput, LlmappError
+from ..messages import say
+from ..settings import AppSettings
 from . import http, shell
 from .model_choice import AUTO, resolve
 from .models import load
@@ -28,11 +30,21 @@ def warm_up(services: Services) -> None:
         log.warning("no model could be made ready: %s", error)
 
 
+def manager_link(settings: AppSettings, key: str) -> str:
+    """The address that makes a browser the manager's: the Space's, or this machine's."""
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
+    place = f"https://{settings.space_host.split(',')[0]}" if settings.space_host else f"http://{host}:{settings.port}"
+    return f"{place}/?key={key}"
+
+
 def serve(services: Services) -> None:
     """Launch and block until the process is told to end."""
-    settings = services.settings
+    settings, mcp = services.settings, http.mcp_wanted(services.settings)
     demo = shell.build(services)
-    demo.queue(default_concurrency_limit=8, max_size=64)
+    # Closed to direct calls, which would pass by the queue and its limits.
+    demo.queue(default_concurrency_limit=8, max_size=64, api_open=False)
+    if not (settings.private or settings.strangers_manage):
+        print(say("server.manager_link", url=manager_link(settings, services.manager_key)), flush=True)
     threading.Thread(target=warm_up, args=(services,), name="warm-up", daemon=True).start()
     try:
         demo.launch(
@@ -51,7 +63,8 @@ def serve(services: Services) -> None:
             ssr_mode=False,
             pwa=False,
             enable_monitoring=False,
-            mcp_server=http.mcp_wanted(settings),
+            mcp_server=mcp,
+            run_history=False,
             footer_links=["api"],
             app_kwargs=http.app_options(services),
         )

@@ -1,54 +1,64 @@
 """What a stranger may ask for: how often, how much, and what only the owner of the app may do.
 
-Nothing is limited for the person at the keyboard of a loopback address.
+Nothing is limited for the person at the keyboard of a loopback address. Knows no tab and no route.
 """
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
-from collections import defaultdict, deque
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import gradio as gr
 
+from ..catalog import Catalog
 from ..errors import Busy, Refused, TooLong
+from ..jobs.supervisor import Supervisor
 from ..settings import AppSettings
 from ..store import Store
-from .owners import may_manage, owner_of
+from .owners import address_of, may_manage, owner_of
 
-WINDOW_S = 60.0
+MINUTE_S = 60.0
+# Uploads are swept a day after they came, once an hour (`delete_cache` of the page).
+UPLOAD_S = 90_000.0
 # An address may stand for a school or an office: several owners' worth.
 ADDRESS_FACTOR = 5
+# A page asks every few seconds how models and jobs are, in each tab that is open, and shows what it is told.
+PAGE_FACTOR = 20
+KEY_TRIES = 10
 MB = 1_000_000
 
 
 class Guard:
-    """Counts requests of each owner and address in a sliding minute, and sizes what they bring."""
+    """Counts what each owner and address asks for and brings, and sizes what an owner keeps."""
 
-    def __init__(self, settings: AppSettings, store: Store, key: str) -> None:
-        self._settings, self._store, self._key = settings, store, key
-        self._asked: dict[str, deque[float]] = defaultdict(deque)
-        self._lock = threading.Lock()
+    def __init__(self, settings: AppSettings, store: Store, catalog: Catalog, supervisor: Supervisor, key: str) -> None:
+        self._settings, self._key = settings, key
+        self._store, self._catalog, self._supervisor = store, catalog, supervisor
+        self._asked, self._sent, self._tried = (Window(MINUTE_S) for _ in range(3))
+        self._uploaded = Window(UPLOAD_S)
 
     def request(self, request: gr.Request | None) -> None:
-        """Count one request. Raises Busy for more than allowed in a minute."""
+        """Count one request for work. Raises Busy for more than allowed in a minute."""
+        self._count(self._asked, request, self._settings.max_requests)
+
+    def event(self, request: gr.Request | None) -> None:
+        """Count one message of a page, small ones too. Raises Busy for more than pages send."""
+        self._count(self._sent, request, self._settings.max_requests * PAGE_FACTOR)
+
+    def upload(self, request: gr.Request | None, size: int) -> None:
+        """Count a file on its way, in bytes. Raises TooLong, Busy for more in a day than an owner may keep."""
+        self._small_enough(size)
         if self._settings.private:
             return
-        self._count(owner_of(self._settings, request), self._settings.max_requests)
-        if request and request.client:
-            self._count(f"address {request.client.host}", self._settings.max_requests * ADDRESS_FACTOR)
-
-    def _count(self, who: str, allowed: int) -> None:
-        now = time.monotonic()
-        with self._lock:
-            asked = self._asked[who]
-            while asked and now - asked[0] > WINDOW_S:
-                asked.popleft()
-            if len(asked) >= allowed:
-                raise Busy("too_many_requests", allowed=allowed, seconds=round(WINDOW_S - (now - asked[0])) + 1)
-            asked.append(now)
-            for name in [name for name, times in self._asked.items() if not times or now - times[-1] > WINDOW_S]:
-                del self._asked[name]
+        for who, times in self._whom(request):
+            wait = self._uploaded.spend(who, self._settings.max_disk_mb * MB * times, size)
+            if wait is not None:
+                raise Busy("too_many_uploads", allowed_mb=self._settings.max_disk_mb, hours=wait / 3600)
 
     def characters(self, text: str) -> None:
         """Raises TooLong for a text over the limit."""
@@ -57,20 +67,51 @@ class Guard:
 
     def size(self, request: gr.Request | None, size: int) -> None:
         """Raises TooLong for a file over the limit, or one that would fill this owner's share of the disk."""
-        if size > self._settings.max_upload_mb * MB:
-            raise TooLong("file_too_large", size_mb=size / MB, allowed_mb=self._settings.max_upload_mb)
+        self._small_enough(size)
         if self._settings.private:
             return
-        held = self._held(owner_of(self._settings, request))
+        held = self.held(owner_of(self._settings, request))
         if held + size > self._settings.max_disk_mb * MB:
             raise TooLong("disk_share", held_mb=held / MB, allowed_mb=self._settings.max_disk_mb)
+
+    def held(self, owner: str) -> int:
+        """Bytes that an owner keeps here: conversations, jobs with their data, adapters."""
+        jobs = (self._supervisor.result_path(job.id, owner).parent for job in self._supervisor.jobs(owner))
+        adapters = (adapter.folder for adapter in self._catalog.adapters(owner) if adapter.owner == owner)
+        return self._conversations(owner) + sum(_bytes_in(folder) for folder in (*jobs, *adapters))
 
     def manage(self, request: gr.Request | None) -> None:
         """Raises Refused for who may not load, unload, download, delete or train here."""
         if not may_manage(self._settings, self._key, request):
             raise Refused("not_the_manager")
 
-    def _held(self, owner: str) -> int:
+    def opens(self, request: gr.Request, given: str) -> bool:
+        """True when this is the manager's key. Raises Busy for an address that tries one after the other."""
+        if secrets.compare_digest(given.encode(), self._key.encode()):
+            return True
+        wait = self._tried.spend(address_of(self._settings, request), KEY_TRIES)
+        if wait is not None:
+            raise Busy("too_many_requests", allowed=KEY_TRIES, seconds=round(wait) + 1)
+        return False
+
+    def _count(self, window: Window, request: gr.Request | None, allowed: int) -> None:
+        if self._settings.private:
+            return
+        for who, times in self._whom(request):
+            wait = window.spend(who, allowed * times)
+            if wait is not None:
+                raise Busy("too_many_requests", allowed=allowed, seconds=round(wait) + 1)
+
+    def _whom(self, request: gr.Request | None) -> Iterator[tuple[str, int]]:
+        """Who is counted, and how many owners they may stand for."""
+        yield f"address {address_of(self._settings, request)}", ADDRESS_FACTOR
+        yield owner_of(self._settings, request), 1
+
+    def _small_enough(self, size: int) -> None:
+        if size > self._settings.max_upload_mb * MB:
+            raise TooLong("file_too_large", size_mb=size / MB, allowed_mb=self._settings.max_upload_mb)
+
+    def _conversations(self, owner: str) -> int:
         with self._store.connect() as database:
             row = database.execute(
                 "SELECT coalesce(sum(length(CAST(e.text AS BLOB)) + length(CAST(e.meta AS BLOB))), 0)"
@@ -78,3 +119,38 @@ class Guard:
                 (owner,),
             ).fetchone()
         return int(row[0])
+
+
+class Window:
+    """What each one has spent within the last so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._spent: dict[str, deque[tuple[float, int]]] = {}
+        self._lock = threading.Lock()
+
+    def spend(self, who: str, allowed: int, amount: int = 1) -> float | None:
+        """Spend, and return None; or, where that is more than allowed, spend nothing and return seconds to wait."""
+        now = time.monotonic()
+        with self._lock:
+            self._forget(now)
+            spent = self._spent.setdefault(who, deque())
+            if sum(cost for _, cost in spent) + amount > allowed:
+                return self._seconds - (now - spent[0][0]) if spent else self._seconds
+            spent.append((now, amount))
+        return None
+
+    def _forget(self, now: float) -> None:
+        for who, spent in list(self._spent.items()):
+            while spent and now - spent[0][0] > self._seconds:
+                spent.popleft()
+            if not spent:
+                del self._spent[who]
+
+
+def _bytes_in(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):  # a worker writes and deletes here meanwhile
+            total += path.stat().st_size if path.is_file() else 0
+    return total

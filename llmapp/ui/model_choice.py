@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import gradio as gr
+
 from ..backend.choose import Choice, best
 from ..backend.device import available_memory
 from ..catalog import HubSource, Model, Task
+from ..errors import Refused
 from ..messages import message, say
 from .facts import size
+from .owners import owner_of
 from .services import Services
 from .words import w
 
@@ -51,6 +55,19 @@ def resolve(services: Services, task: Task, name: str, owner: str) -> str:
         return auto(services, task).model.id
     services.catalog.resolve(name, owner)
     return name
+
+
+def wanted(services: Services, task: Task, name: str, request: gr.Request | None) -> str:
+    """`resolve` for a request. Raises Refused for a stranger whose choice would have to be downloaded first."""
+    owner = owner_of(services.settings, request)
+    found = resolve(services, task, name, owner)
+    model, _ = services.catalog.resolve(found, owner)
+    if services.sources.where(model) is None and found != auto(services, task).model.id:
+        try:
+            services.guard.manage(request)
+        except Refused:
+            raise Refused("model_not_here", model=model.name) from None
+    return found
 
 
 def model_choices(services: Services, task: Task, owner: str, language: str = "") -> tuple[list[Any], str]:

@@ -5,10 +5,9 @@ Labels travel as keys and follow the browser; what a handler says is filled on t
 
 from __future__ import annotations
 
-from http.cookies import SimpleCookie
-
 import gradio as gr
 from gradio.i18n import I18nData
+from starlette.requests import cookie_parser
 
 from ..messages import LANGUAGES, say, words
 
@@ -36,8 +35,8 @@ def language_of(request: gr.Request | None) -> str:
     headers = request.headers if request else None
     if not headers:
         return "en"
-    chosen = SimpleCookie(headers.get("cookie", "")).get(LANGUAGE_COOKIE)
-    wanted = chosen.value if chosen else headers.get("accept-language", "")
+    chosen = cookie_parser(headers.get("cookie", "")).get(LANGUAGE_COOKIE)
+    wanted = chosen or headers.get("accept-language", "")
     return "zh" if wanted.lower().startswith("zh") else "en"
 
 

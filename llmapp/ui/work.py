@@ -13,8 +13,8 @@ from ..backend.engine import Engine, EngineInfo
 from ..catalog import Task
 from ..messages import Message
 from .loading import lease_with_progress
-from .model_choice import resolve
-from .owners import owner_of
+from .model_choice import wanted
+from .owners import owner_of, session_of
 from .services import Services
 
 T = TypeVar("T")
@@ -30,7 +30,7 @@ class Made(Generic[T]):
 
 def page_key(request: gr.Request | None, task: str) -> str:
     """What Stop looks for: one running piece of work a page and tab."""
-    return f"{request.session_hash if request else ''}:{task}"
+    return f"{session_of(request)}:{task}"
 
 
 def stream(
@@ -43,7 +43,7 @@ def stream(
     """Sentences while the model is made ready, then the moments of the result, until done or stopped."""
     owner = owner_of(services.settings, request)
     services.guard.request(request)
-    name = resolve(services, task, model, owner)
+    name = wanted(services, task, model, request)
     with (
         services.turns.begin(page_key(request, task)) as turn,
         closing(lease_with_progress(services.pool, name, owner, turn.stop)) as steps,

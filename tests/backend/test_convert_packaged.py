@@ -1,8 +1,8 @@
 """The packaged GGUF files, converted: the same answers as transformers' own slow reading of them.
 
-Ids and continuations written down here are llama.cpp's (its server, October 2026, on the same two files). It keeps
-numbers apart digit by digit in SmolLM2; transformers 5.23 does not when it reads the GGUF, so its reading is put
-right before it serves as the reference.
+Ids and continuations written down here are llama.cpp's, on the same two files (server of xllamacpp 2026.10). It reads
+SmolLM2's numbers digit by digit; transformers 5.23 does not when it reads the GGUF, so its reading is put right
+before it serves as the reference.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ LLAMA_CPP_IDS = {
     },
 }
 LLAMA_CPP_WRITES = {
-    SMOLLM: {"2 + 2 =": " 3 + 2 = 5"},
+    SMOLLM: {"2 + 2 =": " 3 + 2 = 5", "def add(a, b):\n    return": " a + b\n\n# Example usage"},
     GEMMA: {
         "The capital of France is": " the capital of the country of France.",
         "def add(a, b):\n    return": " a + b\n\ndef sub(a",
@@ -90,11 +90,12 @@ def test_it_cuts_and_writes_as_llama_cpp(case: tuple[str, Path, Path, int]) -> N
 
 
 @pytest.mark.slow
-def test_smollm_knows_the_capital_of_france(case: tuple[str, Path, Path, int]) -> None:
+def test_smollm_knows_the_capital_of_france_and_gemma_does_not_chat(case: tuple[str, Path, Path, int]) -> None:
     model_id, _, folder, _ = case
-    if model_id != SMOLLM:
-        pytest.skip("a base model does not chat")
     model, tokenizer = loaded(folder)
+    if model_id == GEMMA:
+        assert tokenizer.chat_template is None
+        return
     question = [{"role": "user", "content": "What is the capital of France?"}]
     prompt = tokenizer.apply_chat_template(question, add_generation_prompt=True, tokenize=False)
     assert prompt.startswith("<|im_start|>system\nYou are a helpful AI assistant named SmolLM")

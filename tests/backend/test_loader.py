@@ -19,11 +19,12 @@ from llmapp.backend.device import choose_precision, detect
 from llmapp.backend.language_codes import translation_arguments
 from llmapp.backend.loader import Loaded, footprint, load, load_for_training
 from llmapp.backend.sources import Local
+from llmapp.catalog import Catalog
 from llmapp.errors import BadInput, CanNotRun, LlmappError, SourceError
 from tests import tiny
 
 FAMILIES = [
-    *(("causal", family) for family in tiny.CAUSAL),
+    *(("causal", family) for family in (*tiny.CAUSAL, *tiny.HUB_CAUSAL)),
     *(("seq2seq", family) for family in tiny.SEQ2SEQ),
     *(("classifier", family) for family in tiny.CLASSIFIERS),
     *(("encoder", family) for family in tiny.ENCODERS),
@@ -133,6 +134,11 @@ def test_each_family_loads_answers_and_goes(built: Build, kind: str, family: str
         gc.collect()
         assert gone() is None, "something holds on to an unloaded model"
     assert sizes["4bit"] < sizes["fp32"]
+
+
+def test_every_family_that_the_catalog_names_is_tested(catalog: Catalog) -> None:
+    tested = {(kind, "gemma" if family == "gemma3" else family) for kind, family in FAMILIES}
+    assert {(model.kind, model.family) for model in catalog.models()} <= tested
 
 
 @pytest.mark.parametrize("kind", ["causal", "seq2seq", "classifier", "encoder"])
@@ -363,6 +369,14 @@ def test_attention_named_in_a_config_is_not_fetched(
 def test_packed_weights_are_refused(built: Build, tmp_path: Path) -> None:
     folder = changed(built("causal", "llama"), tmp_path, quantization_config={"quant_method": "gptq"})
     assert refused(folder).code == "model_quantized"
+
+
+def test_a_folder_that_points_elsewhere_is_refused(built: Build, tmp_path: Path) -> None:
+    folder = changed(built("causal", "llama"), tmp_path, transformers_weights="../other.safetensors")
+    assert "transformers_weights" in str(refused(folder))
+    plain = changed(built("causal", "llama"), tmp_path / "changed")
+    (plain / "adapter_config.json").write_text('{"base_model_name_or_path": "someone/else"}')
+    assert "adapter_config.json" in str(refused(plain))
 
 
 def test_a_pickle_is_not_opened(built: Build, tmp_path: Path) -> None:

@@ -195,6 +195,7 @@ def test_the_least_recently_used_goes_first_and_never_what_is_leased(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     need = memory.estimate(pool._catalog.model("a"), FP32)
+    monkeypatch.setattr(loader, "footprint", lambda model: need)
     monkeypatch.setattr(pool._guard, "free", lambda: (2 - len(pool.loaded())) * need)
     use(pool, "a")
     use(pool, "b")
@@ -449,4 +450,4 @@ def test_unload_gives_the_memory_back_to_the_system(tmp_path: Path) -> None:
         before, during, after = sizes[wish]
         assert during - before > 0.9 * weights_mb, wish
         assert after < before * 1.15, wish
-        assert after - before < 0.15 * weights_mb, wish
+        assert after - before < 0.3 * weights_mb, wish

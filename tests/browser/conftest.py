@@ -2,86 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-ROOT = Path(__file__).parent.parent.parent
+from ..running_app import App
+
 CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
     "--disable-dev-shm-usage",
     "--disable-background-networking",
 ]
-START_S = 60.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@dataclass
-class App:
-    """One running app: its address, its data, and ways to end it."""
-
-    data_dir: Path
-    arguments: tuple[str, ...] = ()
-    port: int = field(default_factory=free_port)
-    process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        command = [
-            sys.executable,
-            "app.py",
-            "--no-browser",
-            "--data-dir",
-            str(self.data_dir),
-            "--port",
-            str(self.port),
-        ]
-        environment = os.environ | {"HF_HUB_OFFLINE": "1", "GRADIO_ANALYTICS_ENABLED": "False"}
-        self.data_dir.mkdir(parents=True, exist_ok=True)
-        with (self.data_dir / "app.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [*command, *self.arguments], cwd=ROOT, env=environment, stdout=log, stderr=log
-            )
-        self._wait()
-
-    def _wait(self) -> None:
-        end = time.monotonic() + START_S
-        while time.monotonic() < end:
-            assert self.process
-            assert self.process.poll() is None, (self.data_dir / "app.log").read_text()
-            try:
-                with urllib.request.urlopen(self.url, timeout=2):
-                    return
-            except (urllib.error.URLError, OSError):
-                time.sleep(0.1)
-        raise TimeoutError((self.data_dir / "app.log").read_text())
-
-    def end(self, kill: bool = False) -> None:
-        if self.process and self.process.poll() is None:
-            self.process.send_signal(signal.SIGKILL if kill else signal.SIGINT)
-            self.process.wait(30)
-        self.process = None
 
 
 @pytest.fixture
@@ -104,9 +39,7 @@ def start_app() -> Iterator[Callable[..., App]]:
 def chromium() -> Iterator[Browser]:
     """Debian's Chromium, headless."""
     executable = shutil.which("chromium")
-    assert executable, (
-        "run: apt-get update && apt-get install -y --no-install-recommends chromium fonts-noto-cjk"
-    )
+    assert executable, "run: apt-get update && apt-get install -y --no-install-recommends chromium fonts-noto-cjk"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_FLAGS)
         yield browser
@@ -119,9 +52,7 @@ def new_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
     contexts: list[BrowserContext] = []
 
     def opened(**options: object) -> Page:
-        context = chromium.new_context(
-            **{"locale": "en-US", "viewport": {"width": 1280, "height": 900}, **options}
-        )
+        context = chromium.new_context(**{"locale": "en-US", "viewport": {"width": 1280, "height": 900}, **options})
         contexts.append(context)
         return context.new_page()
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,11 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmapp.backend.engine import Piece, Request, Sampling, Turn
+from llmapp.backend.torch_engine import TorchEngine
 from llmapp.errors import BadInput, TooLong
 from llmapp.tasks.chat import LEAST_ANSWER, UPDATES_PER_S, Answer, ChatOptions, fit, reply, split_reasoning
 
+from ..backend.engines import engine_of, whole
 from ..fake_engine import FakeEngine, Prompt
-from ..tiny import tiny_causal
 
 THINK = ("<think>", "</think>")
 
@@ -84,6 +84,20 @@ def test_counting_is_cheap_however_long_the_conversation() -> None:
     assert len(engine.counted) < len(fitted.turns) + 10
 
 
+@dataclass
+class CheapWords(FakeEngine):
+    """A text alone costs nothing, as where a template writes much around each: only whole prompts tell."""
+
+    def count_tokens(self, prompt: Prompt) -> int:
+        return 0 if isinstance(prompt, str) else super().count_tokens(prompt)
+
+
+@pytest.mark.parametrize("context", range(150, 190, 3))
+def test_where_estimates_are_far_off_the_exact_count_decides(context: int) -> None:
+    exact, rough = FakeEngine.of(context=context), CheapWords.of(context=context)
+    assert fit(rough, talk(20), "", 64) == fit(exact, talk(20), "", 64)
+
+
 def test_a_long_last_message_gets_a_shorter_answer() -> None:
     fitted = fit(FakeEngine.of(context=200), [*talk(3), user("w " * 100)], "", 150)
     assert fitted.turns[-1].text.endswith("w " * 100)
@@ -140,40 +154,39 @@ def test_what_is_sent_never_exceeds_the_context(turns: list[Turn], system: int, 
         assert one.role != other.role
 
 
-@dataclass
-class RealTokenizer(FakeEngine):
-    """Counts with a real tokenizer and chat template."""
-
-    tokenizer: Any = None
-
-    def count_tokens(self, prompt: Prompt) -> int:
-        if isinstance(prompt, str):
-            return len(self.tokenizer(prompt, add_special_tokens=False)["input_ids"])
-        messages = [{"role": turn.role, "content": turn.text} for turn in prompt]
-        return len(self.tokenizer.apply_chat_template(messages, add_generation_prompt=True)["input_ids"])
-
-
 @pytest.fixture(scope="module")
-def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    from transformers import AutoTokenizer
-
-    folder: Path = tiny_causal(tmp_path_factory.mktemp("tiny") / "llama")
-    return AutoTokenizer.from_pretrained(folder)
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> TorchEngine:
+    """A real engine on a tiny model; its context is 400 tokens."""
+    return engine_of(tmp_path_factory.mktemp("tiny") / "llama", "causal", "llama", context=400)
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.text(max_size=80), min_size=1, max_size=21).filter(lambda texts: len(texts) % 2 == 1))
-def test_with_a_real_tokenizer_too(tokenizer: Any, texts: list[str]) -> None:
+def test_with_a_real_tokenizer_too(tiny: TorchEngine, texts: list[str]) -> None:
     turns = [Turn("assistant" if n % 2 else "user", f"{n}{text}") for n, text in enumerate(texts)]
-    engine = RealTokenizer.of(context=400)
-    engine.tokenizer = tokenizer
-    fitted = fit(engine, turns, "Be brief.", 100)
+    fitted = fit(tiny, turns, "Be brief.", 100)
+    assert tiny.count_tokens(fitted.turns) == fitted.tokens
     assert fitted.tokens + fitted.max_new_tokens <= 400
     kept = fitted.turns[1:]
     assert list(kept) == turns[len(turns) - len(kept) :]
-    if fitted.dropped and len(turns) > len(kept) + 2:
-        more = engine.count_tokens((fitted.turns[0], *turns[len(turns) - len(kept) - 2 :]))
+    if fitted.dropped:
+        more = tiny.count_tokens((fitted.turns[0], *turns[len(turns) - len(kept) - 2 :]))
         assert more + 100 > 400 - 10, "estimates come within ten tokens of the exact count"
+
+
+def test_a_real_engine_answers_stops_and_goes_on(tiny: TorchEngine) -> None:
+    options = ChatOptions(sampling=Sampling(temperature=0, max_new_tokens=40))
+    turns = (user("What is the capital of France?"),)
+    *_, last = reply(tiny, turns, options)
+    assert last.text == whole(tiny.stream(Request(turns, options.sampling))).lstrip()
+    assert 0 < last.tokens <= 40
+    with closing(reply(tiny, turns, options)) as stream:
+        first = next(answer for answer in stream if answer.tokens)
+    assert first.tokens < last.tokens
+    assert last.text.startswith(first.text)
+    *_, continued = reply(tiny, (*turns, model("The capital")), options)
+    assert continued.text.startswith("The capital")
+    assert len(continued.text) > len("The capital")
 
 
 def answers(engine: FakeEngine, *turns: Turn, **options: Any) -> list[Answer]:
@@ -206,8 +219,19 @@ def test_the_assistant_s_turn_is_gone_on_from() -> None:
     assert last.text == "The capital is Paris."
 
 
+@dataclass
+class HoldingEngine(FakeEngine):
+    """Keeps its streams, so that none is closed by being forgotten."""
+
+    streams: list[Iterator[Piece]] = field(default_factory=list)
+
+    def stream(self, request: Request) -> Iterator[Piece]:
+        self.streams.append(super().stream(request))
+        return self.streams[-1]
+
+
 def test_closing_the_answer_closes_the_engine_s_stream() -> None:
-    engine = FakeEngine(answer=lambda request: "w " * 1000)
+    engine = HoldingEngine(answer=lambda request: "w " * 1000)
     with closing(reply(engine, [user("Go")], ChatOptions())) as stream:
         next(stream)
         assert engine.open_streams == 1
@@ -235,6 +259,37 @@ def test_updates_come_at_once_and_then_not_too_often() -> None:
     took = time.perf_counter() - started
     assert (tokens[0], tokens[-1]) == (1, 200)
     assert 3 < len(tokens) <= 2 + took * UPDATES_PER_S
+
+
+@dataclass
+class ReadingEngine(FakeEngine):
+    """Says with empty pieces that it is still reading, then writes two words and is silent for a while."""
+
+    def stream(self, request: Request) -> Iterator[Piece]:
+        for piece in (
+            Piece("", 0),
+            Piece("", 0),
+            Piece("one ", 1),
+            Piece("", 1),
+            Piece("two", 2),
+            Piece("", 2, "stop"),
+        ):
+            time.sleep(1.05 / UPDATES_PER_S)
+            yield piece
+
+
+def test_an_engine_that_reads_a_long_prompt_can_be_stopped_and_has_not_begun() -> None:
+    shown = list(reply(ReadingEngine(), [user("Go")], ChatOptions()))
+    assert [(answer.text, answer.tokens) for answer in shown] == [
+        ("", 0),
+        ("", 0),
+        ("one ", 1),
+        ("one ", 1),
+        ("one two", 2),
+        ("one two", 2),
+    ]
+    assert [answer.first_token_s > 0 for answer in shown] == [False, False, True, True, True, True]
+    assert [answer.tokens_per_s > 0 for answer in shown] == [False] * 4 + [True] * 2
 
 
 @pytest.mark.parametrize("finish", ["stop", ""])
