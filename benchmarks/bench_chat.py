@@ -47,7 +47,8 @@ folder, threads, prompt = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 torch.set_num_threads(threads)
 tokenizer = AutoTokenizer.from_pretrained(folder)
 model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-inputs = tokenizer.apply_chat_template([{"role": "user", "content": prompt}], add_generation_prompt=True,
+turns = [{"role": "system", "content": ""}, {"role": "user", "content": prompt}]  # as the catalog says for this model
+inputs = tokenizer.apply_chat_template(turns, add_generation_prompt=True,
                                        return_tensors="pt", return_dict=True)
 print("ready", flush=True)
 for line in sys.stdin:

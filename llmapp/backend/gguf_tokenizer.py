@@ -6,6 +6,7 @@ merging as each model was trained; llama.cpp names that way in `tokenizer.ggml.p
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -176,12 +177,12 @@ def _settings(file: GgufFile, tokens: list[str], longest: int) -> dict[str, Any]
 
 
 def _write_frame(path: Path, frame: dict[str, Any], tokens: list[str], merges: Iterator[str]) -> None:
-    """The JSON in pieces: half a million merges as one value would take more memory than the weights do."""
+    """The JSON in pieces, so that half a million merges are never held at once."""
     model = {**frame.pop("model"), "vocab": {token: number for number, token in enumerate(tokens)}}
     with path.open("w", encoding="utf-8") as file:
         file.write(_json(frame)[:-1] + ',"model":' + _json(model)[:-1] + ',"merges":[')
         comma = ""
-        while block := [merge for _, merge in zip(range(MERGES_AT_ONCE), merges, strict=False)]:
+        while block := list(itertools.islice(merges, MERGES_AT_ONCE)):
             file.write(comma + _json(block)[1:-1])
             comma = ","
         file.write("]}}")

@@ -24,8 +24,8 @@ LENGTHS = {"sentence": 1, "short": 3, "medium": 6, "long": 12}
 
 FORMS = ("paragraph", "bullets", "headline")
 
-PART = 2048
-"""Tokens read at once, at most, and half the context: the rest is room for the question and the answer."""
+PART = 1024
+"""Tokens read at once, at most: a model of 135 M parameters said less, and less that is true, of twice as many."""
 
 PART_SENTENCES = 3
 """Sentences kept of each part."""

@@ -249,7 +249,7 @@ def _conversation(services: Services, owner: str, place: str, title: str) -> Con
 def _moment(page: Page, identity: str, shown: Shown, language: str) -> Updates:
     updates: Updates = {page.chatbot: chat_view.messages(shown.entries, language)}
     updates[page.place] = f"{identity}:{shown.version}"
-    updates[page.status] = chat_view.status(shown.status, shown.failed, shown.entries, language)
+    updates[page.status] = chat_view.status(shown.notes, shown.failed, shown.entries, language)
     if shown.finished:
         updates[page.box] = gr.update(submit_btn=True, stop_btn=False)
         updates[page.proceed] = gr.update(visible=can_continue(shown.entries))
@@ -271,7 +271,7 @@ def show(services: Services, page: Page, owner: str, identity: str, language: st
     return {
         page.chatbot: chat_view.messages(entries, language),
         page.place: place,
-        page.status: chat_view.status(None, False, entries, language),
+        page.status: chat_view.status((), False, entries, language),
         page.proceed: gr.update(visible=can_continue(entries)),
         page.box: gr.update(submit_btn=True, stop_btn=False),
         page.shelf.list: _list(services, owner, identity or None, language),

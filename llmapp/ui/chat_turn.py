@@ -45,7 +45,7 @@ class Shown:
 
     entries: tuple[Entry, ...]
     version: int
-    status: Message | None = None
+    notes: tuple[Message, ...] = ()
     failed: bool = False
     finished: bool = False
 
@@ -65,7 +65,7 @@ def answer(
                     yield from _stream(step, draft, asked, stop)
         draft.settle()
     except LlmappError as error:
-        draft.status, draft.failed = error.message, True
+        draft.notes, draft.failed = (error.message,), True
     finally:
         draft.save()
     yield draft.shown(finished=True)
@@ -73,7 +73,7 @@ def answer(
 
 def _stream(engine: Engine, draft: _Draft, asked: Asked, stop: threading.Event) -> Iterator[Shown]:
     options = ChatOptions(system=asked.system, sampling=asked.sampling)
-    turns, draft.status = _turns(engine, draft.entries, asked)
+    turns, draft.notes = _turns(engine, draft.entries, asked)
     draft.meta |= made_by(engine.info)
     with closing(reply(engine, turns, options)) as answers:
         for update in answers:
@@ -96,7 +96,7 @@ class _Draft:
         self._done = False
         self._answer: Answer | None = None
         self.meta: dict[str, Any] = dict(self._last.meta)
-        self.status: Message | None = None
+        self.notes: tuple[Message, ...] = ()
         self.failed = False
 
     @property
@@ -104,12 +104,14 @@ class _Draft:
         return (*self._before, self._last)
 
     def shown(self, status: Message | None = None, finished: bool = False) -> Shown:
-        return Shown(self.entries, self._version, status or self.status, self.failed, finished)
+        said = (status,) if status else self.notes
+        return Shown(self.entries, self._version, said, self.failed, finished)
 
     def take(self, update: Answer) -> None:
         self._answer = update
         self.meta |= {
-            "reasoning": update.reasoning,
+            # A continued answer goes on after its thoughts: they stay those of its beginning.
+            "reasoning": update.reasoning or self.meta.get("reasoning", ""),
             "tokens": update.tokens,
             "first_token_s": update.first_token_s,
             "tokens_per_s": update.tokens_per_s,
@@ -133,17 +135,18 @@ class _Draft:
         self._version = self._conversations.save(self._owner, self._id, self.entries, self._version)
 
 
-def _turns(engine: Engine, entries: tuple[Entry, ...], asked: Asked) -> tuple[tuple[Turn, ...], Message | None]:
+def _turns(engine: Engine, entries: tuple[Entry, ...], asked: Asked) -> tuple[tuple[Turn, ...], tuple[Message, ...]]:
     """Entries as the model reads them; files are put into their message as far as the context allows."""
     turns: list[Turn] = []
-    said: Message | None = None
+    said: tuple[Message, ...] = ()
     for entry in entries:
         text = entry.text
         documents = [Document(**item) for item in entry.meta.get("attachments", ())]
         if documents:
             room = engine.info.model.context - asked.sampling.max_new_tokens - ROOM_BESIDE_FILES
             text, coverage = attach_text(entry.text, documents, room, engine.count_tokens)
-            said = coverage.message
+            partly = (coverage.message,) if coverage.message else ()
+            said = (*partly, *(note for document in documents for note in document.notes))
         if text or entry.role == "user":
             turns.append(Turn(entry.role, text))
     return tuple(turns), said

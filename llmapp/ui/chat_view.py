@@ -90,9 +90,9 @@ def said(sentence: str, bad: bool = False) -> str:
     return f'<p class="notice{" bad" if bad else ""}">{escape(sentence)}</p>'
 
 
-def status(message: Message | None, failed: bool, entries: Sequence[Entry], language: str) -> str:
+def status(notes: Sequence[Message], failed: bool, entries: Sequence[Entry], language: str) -> str:
     """What is to be said now, and how full the model's memory is."""
-    lines = [said(message.text(language), failed)] if message else []
+    lines = [said(note.text(language), failed) for note in notes]
     meta = next((e.meta for e in reversed(entries) if e.role == "assistant" and e.meta.get("context")), None)
     if meta:
         meter = say("chat.meter", language, used=meta["context_tokens"], context=meta["context"])
