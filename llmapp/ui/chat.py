@@ -40,7 +40,7 @@ def build(services: Services, demo: gr.Blocks) -> None:
     """Lay the tab out and wire it."""
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=220):
-            shelf = build_shelf()
+            shelf = build_shelf(bool(services.store.kept))
         with gr.Column(scale=7, min_width=320):
             chatbot = gr.Chatbot(
                 elem_id="conversation",

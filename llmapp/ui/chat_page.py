@@ -28,6 +28,7 @@ class Shelf:
     delete: gr.Button
     export_json: gr.DownloadButton
     export_markdown: gr.DownloadButton
+    export_kept: gr.DownloadButton
     bring_in: gr.UploadButton
     sure: gr.Textbox
     delete_all: gr.Button

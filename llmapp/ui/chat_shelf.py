@@ -29,8 +29,8 @@ REMEMBER = """(place) => {
 }"""
 
 
-def build_shelf() -> Shelf:
-    """Lay the shelf out in the current column."""
+def build_shelf(has_kept: bool) -> Shelf:
+    """Lay the shelf out in the current column; `has_kept` where a file was set aside that may hold conversations."""
     new = gr.Button(w("chat.new"), variant="secondary", elem_id="new-chat")
     search = gr.Textbox(
         show_label=False,
@@ -47,10 +47,13 @@ def build_shelf() -> Shelf:
             delete = gr.Button(w("chat.delete"), size="sm", min_width=80, variant="stop", elem_id="delete")
         export_markdown = gr.DownloadButton(w("chat.export_markdown"), size="sm", elem_id="export-markdown")
         export_json = gr.DownloadButton(w("chat.export_json"), size="sm", elem_id="export-json")
+        export_kept = gr.DownloadButton(w("chat.export_kept"), size="sm", visible=has_kept, elem_id="export-kept")
         bring_in = gr.UploadButton(w("chat.import"), size="sm", file_types=[".json", ".md"], elem_id="import")
         sure = gr.Textbox("", label=w("chat.delete_all_sure"), elem_id="sure")
         delete_all = gr.Button(w("chat.delete_all"), size="sm", variant="stop", elem_id="delete-all")
-    return Shelf(new, search, kept, title, rename, delete, export_json, export_markdown, bring_in, sure, delete_all)
+    return Shelf(
+        new, search, kept, title, rename, delete, export_json, export_markdown, export_kept, bring_in, sure, delete_all
+    )
 
 
 def wire_shelf(services: Services, page: Page, show: Show) -> None:
@@ -65,6 +68,7 @@ def wire_shelf(services: Services, page: Page, show: Show) -> None:
     shelf.delete.click(bind(_delete, services, page, show), [page.place], outputs, **QUIET)
     shelf.export_json.click(bind(_export_json, services), None, [shelf.export_json], **QUIET)
     shelf.export_markdown.click(bind(_export_markdown, services), [page.place], [shelf.export_markdown], **QUIET)
+    shelf.export_kept.click(bind(_export_kept, services), None, [shelf.export_kept], **QUIET)
     shelf.bring_in.upload(bind(_bring_in, services, page, show), [shelf.bring_in], outputs, **QUIET)
     shelf.delete_all.click(bind(_delete_all, services, page, show), [shelf.sure], [*outputs, shelf.sure], **QUIET)
     page.place.change(None, [page.place], None, js=REMEMBER, **QUIET)
@@ -124,6 +128,12 @@ def _export_markdown(services: Services, place: str, request: gr.Request) -> str
     conversation = services.conversations.get(owner, _identity(place))
     text = services.conversations.export_markdown(owner, conversation.id)
     return _written(conversation.title, ".md", text)
+
+
+def _export_kept(services: Services, request: gr.Request) -> str:
+    copy = services.store.kept[-1]
+    text, _ = services.conversations.export_kept(owner_of(services.settings, request), copy)
+    return _written(copy.name, ".json", text)
 
 
 def _written(title: str, suffix: str, text: str) -> str:

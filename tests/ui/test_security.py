@@ -13,7 +13,7 @@ from .conftest import PublicApp, Victim
 from .visitor import Outcome, Visitor, event_of, file
 
 NOT_MANAGER = "are for the owner of this app"
-HUB_MODEL = "qwen3-8b"
+HUB_MODEL = "smollm2-360m-instruct"
 CSV = b"text,label\n" + b"".join(b"good %d,yes\nbad %d,no\n" % (i, i) for i in range(20))
 
 
