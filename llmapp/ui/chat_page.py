@@ -26,9 +26,10 @@ class Shelf:
     title: gr.Textbox
     rename: gr.Button
     delete: gr.Button
-    export_json: gr.DownloadButton
-    export_markdown: gr.DownloadButton
-    export_kept: gr.DownloadButton
+    export_json: gr.Button
+    export_markdown: gr.Button
+    export_kept: gr.Button
+    download: gr.DownloadButton
     bring_in: gr.UploadButton
     sure: gr.Textbox
     delete_all: gr.Button

@@ -28,6 +28,12 @@ REMEMBER = """(place) => {
   history.replaceState(null, "", url);
 }"""
 
+# A download button gives what it held when it was pressed: it is filled first, then pressed.
+PRESS_DOWNLOAD = """() => setTimeout(() => {
+  const holder = document.querySelector("#download");
+  (holder.querySelector("a, button") || holder).click();
+}, 300)"""
+
 
 def build_shelf(has_kept: bool) -> Shelf:
     """Lay the shelf out in the current column; `has_kept` where a file was set aside that may hold conversations."""
@@ -45,14 +51,27 @@ def build_shelf(has_kept: bool) -> Shelf:
         with gr.Row():
             rename = gr.Button(w("chat.rename"), size="sm", min_width=80, elem_id="rename")
             delete = gr.Button(w("chat.delete"), size="sm", min_width=80, variant="stop", elem_id="delete")
-        export_markdown = gr.DownloadButton(w("chat.export_markdown"), size="sm", elem_id="export-markdown")
-        export_json = gr.DownloadButton(w("chat.export_json"), size="sm", elem_id="export-json")
-        export_kept = gr.DownloadButton(w("chat.export_kept"), size="sm", visible=has_kept, elem_id="export-kept")
+        export_markdown = gr.Button(w("chat.export_markdown"), size="sm", elem_id="export-markdown")
+        export_json = gr.Button(w("chat.export_json"), size="sm", elem_id="export-json")
+        export_kept = gr.Button(w("chat.export_kept"), size="sm", visible=has_kept, elem_id="export-kept")
+        download = gr.DownloadButton(visible="hidden", elem_id="download")
         bring_in = gr.UploadButton(w("chat.import"), size="sm", file_types=[".json", ".md"], elem_id="import")
         sure = gr.Textbox("", label=w("chat.delete_all_sure"), elem_id="sure")
         delete_all = gr.Button(w("chat.delete_all"), size="sm", variant="stop", elem_id="delete-all")
     return Shelf(
-        new, search, kept, title, rename, delete, export_json, export_markdown, export_kept, bring_in, sure, delete_all
+        new,
+        search,
+        kept,
+        title,
+        rename,
+        delete,
+        export_json,
+        export_markdown,
+        export_kept,
+        download,
+        bring_in,
+        sure,
+        delete_all,
     )
 
 
@@ -66,9 +85,13 @@ def wire_shelf(services: Services, page: Page, show: Show) -> None:
     shelf.search.change(bind(_search, services), [shelf.search, page.place], [shelf.list], **QUIET)
     shelf.rename.click(bind(_rename, services), [page.place, shelf.title], [shelf.list], **QUIET)
     shelf.delete.click(bind(_delete, services, page, show), [page.place], outputs, **QUIET)
-    shelf.export_json.click(bind(_export_json, services), None, [shelf.export_json], **QUIET)
-    shelf.export_markdown.click(bind(_export_markdown, services), [page.place], [shelf.export_markdown], **QUIET)
-    shelf.export_kept.click(bind(_export_kept, services), None, [shelf.export_kept], **QUIET)
+    for button, export in (
+        (shelf.export_json, _export_json),
+        (shelf.export_markdown, _export_markdown),
+        (shelf.export_kept, _export_kept),
+    ):
+        made = button.click(bind(export, services), [page.place], [shelf.download], **QUIET)
+        made.success(None, None, None, js=PRESS_DOWNLOAD, **QUIET)
     shelf.bring_in.upload(bind(_bring_in, services, page, show), [shelf.bring_in], outputs, **QUIET)
     shelf.delete_all.click(bind(_delete_all, services, page, show), [shelf.sure], [*outputs, shelf.sure], **QUIET)
     page.place.change(None, [page.place], None, js=REMEMBER, **QUIET)
@@ -116,7 +139,7 @@ def _delete(services: Services, page: Page, show: Show, place: str, request: gr.
     return show(services, page, owner, "", language_of(request))
 
 
-def _export_json(services: Services, request: gr.Request) -> str:
+def _export_json(services: Services, _place: str, request: gr.Request) -> str:
     text = services.conversations.export_json(owner_of(services.settings, request))
     return _written("conversations", ".json", text)
 
@@ -130,7 +153,7 @@ def _export_markdown(services: Services, place: str, request: gr.Request) -> str
     return _written(conversation.title, ".md", text)
 
 
-def _export_kept(services: Services, request: gr.Request) -> str:
+def _export_kept(services: Services, _place: str, request: gr.Request) -> str:
     copy = services.store.kept[-1]
     text, _ = services.conversations.export_kept(owner_of(services.settings, request), copy)
     return _written(copy.name, ".json", text)

@@ -22,8 +22,8 @@ from llmapp.ui.limits import MB, Guard, Window
 
 from ..running_app import App
 from .conftest import PublicApp
-from .visitor import Visitor, event_of
 from .test_security import message_to
+from .visitor import Visitor, event_of
 
 KEY = "k" * 43
 
