@@ -1,7 +1,7 @@
 """A trained adapter on disk: saved, read back and compared before it is listed.
 
 Knows adapter folders and their cards. Does not know rows, training or jobs. A folder without its card is not listed, so
-the card is written last, in one rename.
+the card is written last; a job makes its adapter in its own folder and hands it over whole.
 """
 
 from __future__ import annotations
@@ -65,10 +65,17 @@ def verify(folder: Path, base: Base, ids: Sequence[Sequence[int]], expected: NDA
 
 
 def publish(folder: Path, card: Mapping[str, Any]) -> None:
-    """Give the adapter its card: from now on the catalog lists it."""
+    """Give the adapter its card: where the catalog looks, it is listed from now on."""
     aside = folder / f"{CARD}.tmp"
     with aside.open("w", encoding="utf-8") as file:
         json.dump(card, file, ensure_ascii=False, indent=1)
         file.flush()
         os.fsync(file.fileno())
     aside.replace(folder / CARD)
+
+
+def hand_over(folder: Path, place: Path) -> None:
+    """Move a finished adapter to where the catalog looks, in one rename; one that a crash left there is replaced."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(place, ignore_errors=True)
+    folder.rename(place)

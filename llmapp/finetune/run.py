@@ -24,7 +24,7 @@ from ..catalog import Catalog, Model
 from ..errors import BadInput, SourceError
 from ..messages import Message, message
 from ..settings import AppSettings
-from .adapter import Base, publish, save, verify
+from .adapter import Base, hand_over, publish, save, verify
 from .batching import Encoded
 from .dataset import Rows, Split, read_table, split, validate
 from .evaluate import commonest, interval, mcnemar, score
@@ -127,11 +127,12 @@ def run(work: Ordered, catalog: Catalog, sources: Sources, settings: AppSettings
         return "stopped"
     work.phase("saving")
     report = report_card(lesson, taught) | {"effort": todo["effort"]}
-    folder = settings.data_dir / "adapters" / work.id
+    folder = work.folder("result") / "adapter"
     keep(lesson, taught, folder)
     _write(work, "report.json", report | {"adapter": work.id, "wrong": wrong_answers(lesson, taught)})
     card = {"id": work.id, "name": todo["name"], "owner": work.owner, "task": "sentiment", "created": time.time()}
     publish(folder, card | {"base": model.id, "labels": list(rows.classes), "report": report})
+    hand_over(folder, settings.data_dir / "adapters" / work.id)
     return "done"
 
 

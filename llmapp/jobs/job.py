@@ -28,7 +28,7 @@ from typing import Any, Literal, get_args
 
 from filelock import FileLock, Timeout
 
-from ..errors import BadInput, Busy, LlmappError
+from ..errors import BadInput, Busy, LlmappError, NotFound
 from ..messages import Message
 
 State = Literal["queued", "running", "done", "stopped", "failed", "interrupted"]
@@ -169,15 +169,20 @@ class JobFolder:
 
     def alive(self) -> bool:
         """True while a worker, or somebody about to change the state, holds the lock."""
+        lock = self.path / "worker.lock"
+        if not lock.exists():
+            return False
         try:
-            with FileLock(self.path / "worker.lock", timeout=0):
+            with FileLock(lock, timeout=0):
                 return False
         except Timeout:
             return True
 
     @contextmanager
     def held(self, timeout: float = ALIVE_CHECK_S) -> Iterator[HeldJob]:
-        """The right to write, for as long as this lasts. Raises Busy while a worker has it."""
+        """The right to write, for as long as this lasts. Raises Busy while a worker has it, NotFound when deleted."""
+        if not (self.path / "spec.json").exists():  # or the lock would make the folder anew
+            raise NotFound("no_job", job=self.id)
         lock = FileLock(self.path / "worker.lock", timeout=timeout)
         try:
             lock.acquire()

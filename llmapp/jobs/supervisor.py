@@ -25,14 +25,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import psutil
 from filelock import FileLock, Timeout
 
 from ..errors import BadInput, Busy, LlmappError, NotFound
 from ..messages import message
 from ..settings import AppSettings
 from .job import (
-    ALIVE_CHECK_S,
     REPORT,
     RESUMABLE,
     HeldJob,
@@ -44,6 +42,7 @@ from .job import (
     sha256,
     write_json,
 )
+from .process import Starting, kill_family, start_process
 
 WORKER = (sys.executable, "-m", "llmapp.worker")
 HOME = Path(__file__).parents[2]
@@ -51,8 +50,6 @@ HOME = Path(__file__).parents[2]
 STOP_GRACE_S = 60.0
 """How long a worker that was asked to stop may take to save before it is ended."""
 DISPATCH_WAIT_S = 30.0
-SAME_START_S = 5.0
-"""How far two readings of one process's start may lie apart: the clock they are counted from can be set."""
 _ID = re.compile(r"[0-9a-f]{12}-[0-9a-f]{8}")
 
 
@@ -69,6 +66,7 @@ class Supervisor:
         self._root, self._settings = root.absolute(), settings
         self._command, self._stop_grace_s = tuple(command), stop_grace_s
         self._root.mkdir(parents=True, exist_ok=True)
+        self._start = Starting(self._root / "starting.json")
 
     def start(self, kind: str, owner: str, spec: Mapping[str, Any], files: Mapping[str, Path] | None = None) -> str:
         """Queue a job and return its id at once. Nothing secret belongs in the spec.
@@ -153,6 +151,13 @@ class Supervisor:
                 trash = job.path.rename(self._root / f".trash-{job_id}")
             shutil.rmtree(trash, ignore_errors=True)
 
+    def discard(self, job_id: str, owner: str) -> None:
+        """End a job at once if it runs, and take it and what it made off the disk."""
+        job = self._job(job_id, owner)
+        job.ask_stop()
+        self._end(job)
+        self.delete(job_id, owner)
+
     def reconcile(self) -> None:
         """At the app's start: find workers that died, clear what a crash left half made, start what waits."""
         with self._dispatching():
@@ -173,7 +178,7 @@ class Supervisor:
         The order of locks is device, dispatch, job, so that nobody waits in a ring.
         """
         with suppress(Busy), self._dispatching():
-            (self._root / "starting.json").unlink(missing_ok=True)
+            self._start.forget()
 
     def device(self, timeout: float) -> FileLock:
         """The lease on the device: one process holds it at a time."""
@@ -254,20 +259,11 @@ class Supervisor:
 
     def _starting(self) -> bool:
         """True while a worker that was started has yet to take the device; one that died before is put right."""
-        path = self._root / "starting.json"
-        try:
-            entry = json.loads(path.read_text(encoding="utf-8"))
-            process = psutil.Process(entry["pid"])
-            same = abs(process.create_time() - entry["started"]) < SAME_START_S
-            here = same and process.status() != psutil.STATUS_ZOMBIE
-        except (OSError, ValueError):
-            return False
-        except psutil.NoSuchProcess:
-            here = False
-        if not here:
-            path.unlink(missing_ok=True)
-            self._never_started(JobFolder(self._root / entry["job"]))
-        return here
+        late = self._start.died()
+        if late:
+            self._start.forget()
+            self._never_started(JobFolder(self._root / late))
+        return self._start.under_way()
 
     def _never_started(self, job: JobFolder) -> None:
         with suppress(LlmappError, OSError), job.held() as held:
@@ -275,21 +271,9 @@ class Supervisor:
                 held.state("interrupted", pack_error(Busy("job_not_started")))
 
     def _launch(self, job: JobFolder) -> None:
-        """A process in a session of its own, its output in a file: it neither waits for this one nor ends with it."""
-        with (job.path / "log.txt").open("ab") as log:
-            worker = subprocess.Popen(
-                [*self._command, str(job.path)],
-                cwd=HOME,
-                env={**self._settings.environment(), "PYTHONUTF8": "1"},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        with suppress(psutil.NoSuchProcess):
-            started = psutil.Process(worker.pid).create_time()
-            entry = {"job": job.id, "pid": worker.pid, "started": started}
-            write_json(self._root / "starting.json", entry)
+        environment = {**self._settings.environment(), "PYTHONUTF8": "1"}
+        worker = start_process([*self._command, str(job.path)], HOME, environment, job.path / "log.txt")
+        self._start.note(job.id, worker.pid)
         threading.Thread(target=self._watch, args=[worker, job], daemon=True).start()
 
     def _watch(self, worker: subprocess.Popen[bytes], job: JobFolder) -> None:
@@ -301,16 +285,8 @@ class Supervisor:
 
     def _end(self, job: JobFolder) -> None:
         """End a worker, and what it started, that did not stop when it was asked to."""
-        with suppress(LlmappError, OSError, psutil.NoSuchProcess):
+        with suppress(LlmappError, OSError):
             pid = job.status().pid
             if pid and job.stop_asked() and job.alive():
-                _kill_family(psutil.Process(pid))
+                kill_family(pid, str(job.path))
             self._settled(job)
-
-
-def _kill_family(process: psutil.Process) -> None:
-    family = [process, *process.children(recursive=True)]
-    for member in family:
-        with suppress(psutil.NoSuchProcess):
-            member.kill()
-    psutil.wait_procs(family, timeout=ALIVE_CHECK_S)

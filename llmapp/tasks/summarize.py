@@ -161,18 +161,18 @@ def _pieces(engine: Engine, text: str, wish: _Wish) -> list[str]:
 
 
 def _prompt(model: Model, text: str, wish: _Wish) -> str | tuple[Turn, ...]:
-    """The text first and the question after it: small models then copy less and invent less."""
+    """The question first and the text after it: SmolLM2 then invents less than with the question at the end."""
     if model.kind == "seq2seq":
         return f"summarize: {text}" if model.family in ("t5", "mt5") else text
     if not model.chat:
         return f"{text}\n\nTL;DR:"
-    what = f"what the text above says about {wish.focus}" if wish.focus else "the text above"
+    what = f"what this text says about {wish.focus}" if wish.focus else "this text"
     how = "one sentence" if wish.sentences == 1 else f"{wish.sentences} sentences"
     question = f"Summarize {what} in {how}."
     if wish.form == "headline":
         question = f"Write a short headline for {what}."
     language = f" Write in {name(wish.said)}." if wish.said else ""
-    return (Turn("user", f"{text}\n\n{question}{language}"),)
+    return (Turn("user", f"{question}{language}\n\n{text}"),)
 
 
 def _answers(engine: Engine, text: str, wish: _Wish) -> Iterator[tuple[str, Finish]]:

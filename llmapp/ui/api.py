@@ -28,6 +28,7 @@ from ..tasks.sentiment import sentiment as judge
 from ..tasks.summarize import SummaryOptions
 from ..tasks.summarize import summarize as write_summary
 from ..tasks.translate import translate as write_translation
+from ..transcripts import clean
 from . import finetune as finetune_tab
 from . import models as models_tab
 from .events import bind
@@ -71,7 +72,7 @@ def chat(
     turns = [*map(_turn, history or ()), Turn("user", _text(message, "message"))]
     services.guard.characters(system + "".join(turn.text for turn in turns))
     name = wanted(services, "chat", model, request)
-    options = ChatOptions(system=system, sampling=_sampling(services, name, sampling or {}, request))
+    options = ChatOptions(system=clean(system), sampling=_sampling(services, name, sampling or {}, request))
     for moment in stream(services, request, "chat", name, lambda engine: reply(engine, turns, options)):
         if isinstance(moment, Made):
             yield moment.value.text
@@ -97,8 +98,9 @@ def summarize(
         language: of the summary, such as "en" or "zh"; empty takes the text's own
         model: an id that `models` lists, or "auto"
     """
-    services.guard.characters(_text(text, "text") + focus)
-    options = SummaryOptions(length=length, form=form, focus=focus, language=language)
+    text = _text(text, "text")
+    services.guard.characters(text + focus)
+    options = SummaryOptions(length=length, form=form, focus=clean(focus), language=language)
     for moment in stream(services, request, "summarize", model, lambda e: write_summary(e, text, options)):
         if isinstance(moment, Made):
             yield moment.value.text
@@ -120,7 +122,8 @@ def translate(
         source: language the text is in; empty finds out
         model: an id that `models` lists, or "auto"
     """
-    services.guard.characters(_text(text, "text"))
+    text = _text(text, "text")
+    services.guard.characters(text)
     languages = [normalise(tag) if tag else "" for tag in (target, source)]
     moments = stream(services, request, "translate", model, lambda e: write_translation(e, text, *languages))
     return result(moments).value.text
@@ -132,8 +135,9 @@ def detect_language(services: Services, text: str, request: gr.Request | None = 
     Args:
         text: a sentence or more
     """
+    text = _text(text, "text")
     services.guard.request(request)
-    services.guard.characters(_text(text, "text"))
+    services.guard.characters(text)
     found = detect(text)
     return {
         "language": found.language,
@@ -150,7 +154,8 @@ def sentiment(services: Services, text: str, model: str = "auto", request: gr.Re
         text: a review, a message, a comment
         model: an id that `models` lists, an adapter of one's own, or "auto"
     """
-    services.guard.characters(_text(text, "text"))
+    text = _text(text, "text")
+    services.guard.characters(text)
     made = result(stream(services, request, "sentiment", model, lambda engine: iter([judge(engine, [text])])))
     judgement = made.value[0]
     return {"label": judgement.label, "scores": dict(judgement.scores), **made_by(made.info)}
@@ -172,8 +177,8 @@ def classify(
         multi_label: true where several may fit, each with a probability of its own
         model: an id that `models` lists, an adapter of one's own, or "auto"
     """
-    own = tuple(labels or ())
-    services.guard.characters(_text(text, "text") + "".join(own))
+    text, own = _text(text, "text"), tuple(map(clean, labels or ()))
+    services.guard.characters(text + "".join(own))
     moments = stream(services, request, "sentiment", model, lambda e: iter([sort_texts(e, [text], own, multi_label)]))
     made = result(moments)
     return {"labels": dict(made.value[0].scores), **made_by(made.info)}
@@ -339,16 +344,17 @@ def _status(status: JobStatus) -> dict[str, Any]:
 
 
 def _text(value: str, name: str) -> str:
+    """The text as UTF-8 can hold it: JSON may bring half a character."""
     if not value.strip():
         raise BadInput("api_text", name=name)
-    return value
+    return clean(value)
 
 
 def _turn(item: Mapping[str, Any]) -> Turn:
     role, content = item.get("role"), item.get("content")
     if role not in ("system", "user", "assistant") or not isinstance(content, str):
         raise BadInput("api_history", value=str(dict(item))[:80])
-    return Turn(role, content)
+    return Turn(role, clean(content))
 
 
 def _sampling(services: Services, name: str, wish: Mapping[str, Any], request: gr.Request | None) -> Sampling:

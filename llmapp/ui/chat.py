@@ -18,7 +18,7 @@ from .chat_page import Given, Page, Updates
 from .chat_shelf import build_shelf, wire_shelf
 from .chat_turn import Shown, answer, attachments
 from .events import bind
-from .model_choice import AUTO, auto, model_choices, resolve
+from .model_choice import AUTO, auto, model_choices, resolve, wanted
 from .owners import owner_of
 from .services import Services
 from .words import language_of, tell, w
@@ -39,7 +39,7 @@ FILE_TYPES = [".txt", ".md", ".pdf"]
 def build(services: Services, demo: gr.Blocks) -> None:
     """Lay the tab out and wire it."""
     with gr.Row(equal_height=False):
-        with gr.Column(scale=2, min_width=220):
+        with gr.Column(scale=2, min_width=220, elem_id="chat-shelf"):
             shelf = build_shelf(bool(services.store.kept))
         with gr.Column(scale=7, min_width=320):
             chatbot = gr.Chatbot(
@@ -57,6 +57,7 @@ def build(services: Services, demo: gr.Blocks) -> None:
             status = gr.HTML(elem_id="chat-status", elem_classes="quiet", padding=False)
             proceed = gr.Button(w("chat.continue"), visible=False, size="sm", elem_id="continue")
             box = gr.MultimodalTextbox(
+                {"text": "", "files": []},
                 show_label=False,
                 label=w("chat.message"),
                 placeholder=w("chat.placeholder"),
@@ -67,7 +68,7 @@ def build(services: Services, demo: gr.Blocks) -> None:
             )
             with gr.Row(elem_id="examples"):
                 tries = [gr.Button(w(key), size="sm", min_width=160) for key in EXAMPLES]
-        with gr.Column(scale=2, min_width=220):
+        with gr.Column(scale=2, min_width=220, elem_id="chat-options"):
             model, why, system, knobs = _options(services)
         place = gr.Textbox("", visible=False)
     page = Page(chatbot, box, status, proceed, place, model, system, knobs, shelf)
@@ -77,6 +78,7 @@ def build(services: Services, demo: gr.Blocks) -> None:
     wire_shelf(services, page, show)
     quiet = {"show_progress": "hidden", **PRIVATE}
     loaded = demo.load(bind(opened, services, page), None, [*page.outputs(), model], queue=False, **quiet)
+    demo.unload(bind(_closed, services))
     loaded.then(bind(follow, services, page), [place], page.outputs(), concurrency_limit=None, **quiet)
     model.input(bind(_suit, services, page), [model], [*knobs.values(), why], queue=False, **quiet)
     demo.load(bind(_why, services), [model], [why], queue=False, **quiet)
@@ -151,8 +153,9 @@ def send(services: Services, page: Page, given: Given, request: gr.Request) -> I
     text = str(box.get("text") or "").strip()
     files = attachments(list(box.get("files") or ()), services.settings.max_upload_mb)
     if not text and not files:
+        yield {page.proceed: gr.skip()}
         return
-    services.guard.characters(text)
+    _within_limits(services, request, text + "".join(file["text"] for file in files))
     mine = Entry("user", text, meta={"attachments": files} if files else {})
     yield from _answer(services, page, given, request, lambda entries: (*entries, mine, _blank()), mine.text)
 
@@ -176,7 +179,9 @@ def edit(services: Services, page: Page, given: Given, data: gr.EditData, reques
 
     def changed(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
         place = chat_view.entry_at(entries, _index(data.index), language)
-        return (*entries[:place], replace(entries[place], text=chat_view.typed(str(data.value))), _blank())
+        text = chat_view.typed(str(data.value))
+        _within_limits(services, request, text)
+        return (*entries[:place], replace(entries[place], text=text), _blank())
 
     yield from _answer(services, page, given, request, changed)
 
@@ -193,6 +198,12 @@ def go_on(services: Services, page: Page, given: Given, request: gr.Request) -> 
 def stop(services: Services, request: gr.Request) -> None:
     """Ask this page's answer to end."""
     services.turns.stop(page_key(request, "chat"))
+
+
+def _within_limits(services: Services, request: gr.Request, text: str) -> None:
+    """What a stranger says, files included, is limited in length and in what they keep here."""
+    services.guard.characters(text)
+    services.guard.size(request, len(text.encode("utf-8", "replace")))
 
 
 def _blank() -> Entry:
@@ -213,8 +224,9 @@ def _answer(
 ) -> Iterator[Updates]:
     owner, language = owner_of(services.settings, request), language_of(request)
     services.guard.request(request)
+    services.turns.wait_until_opened(page_key(request, "chat"))
     asked = page.asked(given)
-    asked = replace(asked, model=resolve(services, "chat", asked.model, owner))
+    asked = replace(asked, model=wanted(services, "chat", asked.model, request))
     conversation = _conversation(services, owner, str(given[page.place] or ""), title_from)
     entries = change(conversation.entries)
     try:
@@ -226,7 +238,7 @@ def _answer(
         return
     conversation = replace(conversation, entries=entries, version=version)
     first: Updates = {
-        page.box: gr.update(value=None, submit_btn=False, stop_btn=True),
+        page.box: gr.update(value={"text": "", "files": []}, submit_btn=False, stop_btn=True),
         page.proceed: gr.update(visible=False),
     }
     if len(entries) == 2:
@@ -236,6 +248,8 @@ def _answer(
             if not turn.left.is_set():
                 yield _moment(page, conversation.id, shown, language) | first
                 first = {}
+            elif shown.finished:
+                yield {page.box: gr.update(submit_btn=True, stop_btn=False)}
 
 
 def _conversation(services: Services, owner: str, place: str, title: str) -> Conversation:
@@ -273,7 +287,6 @@ def show(services: Services, page: Page, owner: str, identity: str, language: st
         page.place: place,
         page.status: chat_view.status((), False, entries, language),
         page.proceed: gr.update(visible=can_continue(entries)),
-        page.box: gr.update(submit_btn=True, stop_btn=False),
         page.shelf.list: _list(services, owner, identity or None, language),
     }
 
@@ -292,15 +305,24 @@ def opened(services: Services, page: Page, request: gr.Request) -> Updates:
 
 
 def follow(services: Services, page: Page, place: str, request: gr.Request) -> Iterator[Updates]:
-    """While an answer is still being written (before a reload, in another tab), show how it grows and ends."""
+    """While an answer is still being written (before a reload, in another tab), show how it grows and ends.
+
+    That the browser asks for this proves that it has what `opened` returned: from now on it may be written to.
+    """
+    services.turns.opened(page_key(request, "chat"))
+    yield {page.proceed: gr.skip()}
     owner, language = owner_of(services.settings, request), language_of(request)
     identity = place.partition(":")[0]
-    while identity:
+    while identity and not services.turns.running(page_key(request, "chat")):
         entries = services.conversations.get(owner, identity).entries
         yield show(services, page, owner, identity, language)
         if not entries or entries[-1].state != "writing":
             return
         time.sleep(FOLLOW_S)
+
+
+def _closed(services: Services, request: gr.Request) -> None:
+    services.turns.closed(page_key(request, "chat"))
 
 
 def _list(services: Services, owner: str, chosen: str | None, language: str) -> Any:

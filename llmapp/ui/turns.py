@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 # An answer that was left ends within a token; a page that opens another conversation waits no longer than this.
 LEAVING_S = 3.0
+# The longest a message waits for its page to have opened.
+OPENING_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Turns:
     def __init__(self) -> None:
         self._running: dict[str, Turn] = {}
         self._lock = threading.Lock()
+        self._open: dict[str, threading.Event] = {}
 
     @contextmanager
     def begin(self, page: str) -> Iterator[Turn]:
@@ -48,6 +51,10 @@ class Turns:
             turn.stop.set()
         return turn is not None
 
+    def running(self, page: str) -> bool:
+        """True while a page is being answered."""
+        return self._turn(page) is not None
+
     def leave(self, page: str) -> None:
         """Ask for an end that the page does not want to see, and wait for it."""
         turn = self._turn(page)
@@ -59,6 +66,23 @@ class Turns:
     def _turn(self, page: str) -> Turn | None:
         with self._lock:
             return self._running.get(page)
+
+    def opened(self, page: str) -> None:
+        """The page has all that it shows when it opens."""
+        self._opening(page).set()
+
+    def wait_until_opened(self, page: str) -> None:
+        """Hold back an answer to a page that is quicker than its own opening, which would be drawn over it."""
+        self._opening(page).wait(OPENING_S)
+
+    def closed(self, page: str) -> None:
+        """The page is gone."""
+        with self._lock:
+            self._open.pop(page, None)
+
+    def _opening(self, page: str) -> threading.Event:
+        with self._lock:
+            return self._open.setdefault(page, threading.Event())
 
     def __len__(self) -> int:
         return len(self._running)

@@ -93,9 +93,7 @@ def test_stop_twenty_times_in_a_row(app: App, new_page: Callable[..., Page]) -> 
     wait_until_done(page)
 
 
-def test_reload_keeps_the_conversation_also_in_the_middle_of_an_answer(
-    app: App, new_page: Callable[..., Page]
-) -> None:
+def test_reload_keeps_the_conversation_also_in_the_middle_of_an_answer(app: App, new_page: Callable[..., Page]) -> None:
     page = new_page()
     open_chat(page, app)
     send(page, LONG)
@@ -164,9 +162,7 @@ def test_a_phone_390_px_wide(app: App, new_page: Callable[..., Page]) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_what_a_model_or_person_writes_never_runs(
-    app: App, new_page: Callable[..., Page], tmp_path: Path
-) -> None:
+def test_what_a_model_or_person_writes_never_runs(app: App, new_page: Callable[..., Page], tmp_path: Path) -> None:
     hostile = (
         '<img src=x onerror="window.hacked=1"><script>window.hacked=2</script>'
         '<svg onload="window.hacked=3"></svg><a href="javascript:window.hacked=4">press</a>'

@@ -97,7 +97,7 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_weights(
     assert pid
     os.kill(pid, signal.SIGKILL)
     assert until(supervisor, job).state == "interrupted"
-    assert not (data_dir / "adapters" / job / "card.json").exists()
+    assert not (data_dir / "adapters").exists()
     supervisor.resume(job, "ada")
     assert until(supervisor, job, "done", "failed").state == "done", log_of(supervisor, job)
     assert until(supervisor, whole).state == "done"

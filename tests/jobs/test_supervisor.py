@@ -195,6 +195,7 @@ def test_nobody_reaches_anothers_job(supervisor: Supervisor) -> None:
         lambda: supervisor.stop(job, "bob"),
         lambda: supervisor.resume(job, "bob"),
         lambda: supervisor.delete(job, "bob"),
+        lambda: supervisor.discard(job, "bob"),
         lambda: supervisor.spec(job, "bob"),
         lambda: supervisor.report(job, "bob"),
         lambda: supervisor.result_path(job, "bob"),
@@ -220,6 +221,15 @@ def test_delete_takes_all_of_it_but_not_while_it_runs(supervisor: Supervisor, tm
     with pytest.raises(NotFound):
         supervisor.status(job, "ada")
     assert [path.name for path in (tmp_path / "jobs").iterdir() if path.is_dir()] == []
+
+
+def test_discard_ends_it_at_once_and_the_next_starts(supervisor: Supervisor) -> None:
+    running, waiting, queued = (supervisor.start("count", "ada", {"steps": n}) for n in (100, 100, 2))
+    until(supervisor, running, "running")
+    supervisor.discard(waiting, "ada")
+    supervisor.discard(running, "ada")
+    assert [status.id for status in supervisor.jobs("ada")] == [queued]
+    assert until(supervisor, queued).state == "done"
 
 
 def test_the_worker_has_its_own_copy_of_the_data_and_the_settings_but_no_secret_on_disk(

@@ -29,27 +29,27 @@ def last(engine: FakeEngine, text: str = TEXT, **options: str) -> SummaryUpdate:
 
 
 def question(request: Request) -> str:
-    return written(request.prompt).rpartition("\n\n")[2]
+    return written(request.prompt).partition("\n\n")[0]
 
 
-def test_the_text_comes_first_and_the_question_after_it():
+def test_the_question_comes_first_and_the_text_after_it():
     engine = says(FIVE)
     last(engine, length="sentence")
     (request,) = engine.asked
     assert request.prompt[0].role == "user"
-    assert request.prompt[0].text == f"{TEXT}\n\nSummarize the text above in one sentence."
+    assert request.prompt[0].text == f"Summarize this text in one sentence.\n\n{TEXT}"
     assert request.sampling.temperature == 0
 
 
 @pytest.mark.parametrize(
     ("options", "asked"),
     [
-        ({}, "Summarize the text above in 3 sentences."),
-        ({"length": "long"}, "Summarize the text above in 12 sentences."),
-        ({"focus": "prices"}, "Summarize what the text above says about prices in 3 sentences."),
-        ({"form": "headline"}, "Write a short headline for the text above."),
-        ({"form": "bullets", "language": "de"}, "Summarize the text above in 3 sentences. Write in German."),
-        ({"language": "en"}, "Summarize the text above in 3 sentences."),
+        ({}, "Summarize this text in 3 sentences."),
+        ({"length": "long"}, "Summarize this text in 12 sentences."),
+        ({"focus": "prices"}, "Summarize what this text says about prices in 3 sentences."),
+        ({"form": "headline"}, "Write a short headline for this text."),
+        ({"form": "bullets", "language": "de"}, "Summarize this text in 3 sentences. Write in German."),
+        ({"language": "en"}, "Summarize this text in 3 sentences."),
     ],
 )
 def test_options_are_words_of_the_question(options, asked):
@@ -61,7 +61,7 @@ def test_options_are_words_of_the_question(options, asked):
 def test_the_language_of_the_text_is_kept():
     engine = says("好。")
     assert last(engine, "今天天气很好，我们去公园散步吧。明天可能会下雨。").text == "好。"
-    assert question(engine.asked[0]) == "Summarize the text above in one sentence. Write in Chinese."
+    assert question(engine.asked[0]) == "Summarize this text in one sentence. Write in Chinese."
 
 
 def test_models_that_do_not_chat_are_asked_in_their_way():
@@ -152,20 +152,22 @@ def test_it_streams_and_says_what_was_read():
 
 def read_back(engine: FakeEngine) -> str:
     """What the model was given to read, without the questions."""
-    return " ".join(written(request.prompt).rpartition("\n\n")[0] for request in engine.asked)
+    return " ".join(written(request.prompt).partition("\n\n")[2] for request in engine.asked)
 
 
 def test_a_text_longer_than_the_context_is_read_to_its_end():
-    engine = FakeEngine.of(lambda request: f"Read {written(request.prompt).split()[1]}. More.", context=256)
+    engine = FakeEngine.of(
+        lambda request: f"Read {written(request.prompt).partition(chr(10) * 2)[2].split()[1]}. More.", context=256
+    )
     updates = list(summarize(engine, TEXT + " " + TEXT.replace("Sentence", "Also")))
     parts = len(engine.asked) - 1
     assert parts >= 3
     assert " ".join(read_back(engine).split()).startswith(TEXT)
     assert all(f"Also {number} tells" in read_back(engine) for number in range(40))
     assert [question(request) for request in engine.asked[:parts]] == [
-        f"Summarize the text above in {PART_SENTENCES} sentences."
+        f"Summarize this text in {PART_SENTENCES} sentences."
     ] * parts
-    reduced = written(engine.asked[-1].prompt)
+    reduced = written(engine.asked[-1].prompt).partition("\n\n")[2]
     assert reduced.startswith("Read 0. More.\nRead ")
     done = [update.done_parts for update in updates]
     assert done == sorted(done)
@@ -192,7 +194,7 @@ def test_a_long_text_takes_several_rounds_and_each_is_shorter():
 def test_focus_and_language_reach_the_parts_but_not_the_form(form):
     engine = says("Es kostet 3 Euro.", context=256)
     last(engine, form=form, focus="prices", language="de")
-    wanted = "what the text above says about prices"
+    wanted = "what this text says about prices"
     assert len(engine.asked) > 2
     assert all(wanted in question(request) and "German" in question(request) for request in engine.asked)
     assert "headline" not in question(engine.asked[0])

@@ -23,7 +23,7 @@ from llmapp.store import Store
 from ..running_app import App
 from .visitor import Visitor
 
-MODELS = ("smollm2-135m-instruct", "all-minilm-l6-v2")
+MODELS = ("smollm2-135m-instruct", "all-minilm-l6-v2", "gemma-3-270m")
 
 
 @pytest.fixture(scope="package")
@@ -95,11 +95,34 @@ def victims_things(data: Path) -> Victim:
 
 @pytest.fixture(scope="package")
 def public_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PublicApp]:
-    """Bound to every address, each browser an owner of its own, small limits, no network and no models."""
+    """Bound to every address, each browser an owner of its own, small limits, no network and no models; MCP on."""
     data = tmp_path_factory.mktemp("public")
     victim = victims_things(data)
     limits = ("--max-upload-mb", "1", "--max-disk-mb", "2", "--max-chars", "2000", "--max-requests", "30")
-    app = App(data, ("--host", "0.0.0.0", "--owners", "browser", "--offline", *limits))
+    app = App(data, ("--host", "0.0.0.0", "--owners", "browser", "--offline", "--mcp", *limits))
     app.start()
     yield PublicApp(app, victim)
+    app.end()
+
+
+SPACE = {
+    "SYSTEM": "spaces",
+    "SPACE_ID": "alice/app",
+    "SPACE_AUTHOR_NAME": "alice",
+    "SPACE_HOST": "alice-app.hf.space",
+    "OAUTH_CLIENT_ID": "id",
+    "OAUTH_CLIENT_SECRET": "only the Space knows",
+    "OAUTH_SCOPES": "openid profile",
+    # Nobody listens there: a Space starts without asking who signs people in.
+    "OPENID_PROVIDER_URL": "http://127.0.0.1:9",
+    "GRADIO_SERVER_NAME": "127.0.0.1",
+}
+
+
+@pytest.fixture(scope="package")
+def space_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """As on a Hugging Face Space with sign-in, but on this machine's own address."""
+    app = App(tmp_path_factory.mktemp("space"), ("--offline",), SPACE)
+    app.start()
+    yield app
     app.end()

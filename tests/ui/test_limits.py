@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import pytest
@@ -89,7 +90,7 @@ def test_requests_are_counted_by_owner(guard_with: Callable[..., Guard]) -> None
     guard = guard_with("--max-requests", "3")
     for _ in range(3):
         guard.request(asked(somebody(1)))
-    with pytest.raises(Busy, match="3 requests a minute are allowed here. Try again in [56]") as refused:
+    with pytest.raises(Busy, match=r"3 requests a minute are allowed here\. Try again in [56]") as refused:
         guard.request(asked(somebody(1)))
     assert "每分钟最多 3 次" in refused.value.text("zh")
     guard.request(asked(somebody(2)))
@@ -268,17 +269,16 @@ def test_a_full_share_refuses_imports_and_messages(public_app: PublicApp) -> Non
     stranger = public_app.stranger()
     index, _ = event_of(stranger.config(), "import", "upload")
 
-    def brought(size: int) -> str:
+    def talk(size: int) -> dict[str, Any]:
         messages = [{"role": "user", "content": "x" * size}]
-        given = stranger.uploaded("talk.json", json.dumps({"messages": messages}).encode())
-        return stranger.run(index, [given]).said
+        return stranger.uploaded("talk.json", json.dumps({"messages": messages}).encode())
 
-    assert brought(900_000) == ""
-    assert brought(900_000) == ""
-    full = Visitor(public_app.app.url, {"X-Forwarded-For": "198.51.100.9"})
-    full.http.cookies = stranger.http.cookies
+    talks = [talk(900_000), talk(198_900)]
+    assert [stranger.run(index, [given]).said for given in (talks[0], *talks)] == ["", "", ""]
+    assert "You hold 2 MB here and 2 MB is allowed" in stranger.run(index, talks[:1]).said
     index, inputs = event_of(stranger.config(), "message", "submit")
-    assert "" in full.join(index, message_to(inputs, "")).said
+    said = stranger.join(index, message_to(inputs, "", text="y" * 1900)).said
+    assert said == "You hold 2 MB here and 2 MB is allowed. Delete a conversation or a training first."
 
 
 @pytest.mark.parametrize("link", ["/?key=wrong", "/?key="])

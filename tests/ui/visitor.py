@@ -40,9 +40,11 @@ class Visitor:
     def config(self) -> dict[str, Any]:
         return dict(self.http.get("/config").json())
 
-    def api(self, name: str, **arguments: Any) -> Outcome:
-        """A public endpoint by its name, as scripts call it."""
-        joined = self.http.post(f"/gradio_api/call/v2/{name}", json=arguments)
+    def api(self, name: str, body: bytes = b"", **arguments: Any) -> Outcome:
+        """A public endpoint by its name, as scripts call it; `body` is sent as it is."""
+        sent = body or json.dumps(arguments).encode()
+        address, kind = f"/gradio_api/call/v2/{name}", {"Content-Type": "application/json"}
+        joined = self.http.post(address, content=sent, headers=kind)
         if joined.status_code != 200:
             return Outcome(False, said=joined.text)
         with self.http.stream("GET", f"/gradio_api/call/{name}/{joined.json()['event_id']}") as answer:
