@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import mkdtemp
+from shutil import rmtree
 from typing import Any
 
 import gradio as gr
+from gradio.utils import get_upload_folder
 
 from ..conversations import Heading
 from . import chat_view
@@ -141,7 +143,7 @@ def _delete(services: Services, page: Page, show: Show, place: str, request: gr.
 
 def _export_json(services: Services, _place: str, request: gr.Request) -> str:
     text = services.conversations.export_json(owner_of(services.settings, request))
-    return _written("conversations", ".json", text)
+    return _written(services, request, "conversations", ".json", text)
 
 
 def _export_markdown(services: Services, place: str, request: gr.Request) -> str:
@@ -150,19 +152,26 @@ def _export_markdown(services: Services, place: str, request: gr.Request) -> str
         raise gr.Error(tell(request, "chat.nothing_to_export"), title="", print_exception=False)
     conversation = services.conversations.get(owner, _identity(place))
     text = services.conversations.export_markdown(owner, conversation.id)
-    return _written(conversation.title, ".md", text)
+    return _written(services, request, conversation.title, ".md", text)
 
 
 def _export_kept(services: Services, _place: str, request: gr.Request) -> str:
     copy = services.store.kept[-1]
     text, _ = services.conversations.export_kept(owner_of(services.settings, request), copy)
-    return _written(copy.name, ".json", text)
+    return _written(services, request, copy.name, ".json", text)
 
 
-def _written(title: str, suffix: str, text: str) -> str:
+def _written(services: Services, request: gr.Request, title: str, suffix: str, text: str) -> str:
+    """A file to fetch. Each owner has one place for it, which nobody guesses and which is written over."""
+    content = text.encode()
+    services.guard.transfer(request, len(content))
+    secret = f"{services.manager_key} {owner_of(services.settings, request)}"
+    folder = Path(get_upload_folder()) / "exports" / hashlib.sha256(secret.encode()).hexdigest()
+    rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     stem = re.sub(r"[^\w\- ]+", "_", title).strip(" _")[:60] or "conversation"
-    path = Path(mkdtemp(prefix="llmapp-")) / f"{stem}{suffix}"
-    path.write_text(text, encoding="utf-8")
+    path = folder / f"{stem}{suffix}"
+    path.write_bytes(content)
     return str(path)
 
 

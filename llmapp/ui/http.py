@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,6 +21,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 
 from ..errors import BadInput, Busy, CanNotRun, LlmappError, NotFound, Refused, TooLong
 from ..settings import AppSettings
+from .early_script import EarlyScript
 from .limits import MB, Guard
 from .owners import KEY_COOKIE, OWNER_COOKIE, TOKEN, new_token
 from .services import Services
@@ -60,7 +62,9 @@ STATUS_OF = ((NotFound, 404), (TooLong, 413), (Busy, 429), (BadInput, 400))
 
 def app_options(services: Services) -> dict[str, Any]:
     """Keyword arguments for the FastAPI app that Gradio makes."""
-    return {"middleware": [Middleware(Doorkeeper, settings=services.settings, guard=services.guard)]}
+    doorkeeper = Middleware(Doorkeeper, settings=services.settings, guard=services.guard)
+    script = (Path(__file__).parent / "language.js").read_text(encoding="utf-8")
+    return {"middleware": [doorkeeper, Middleware(EarlyScript, script=script)]}
 
 
 def mcp_wanted(settings: AppSettings) -> bool:
@@ -137,7 +141,7 @@ class Doorkeeper:
         asker = gr.Request(request)
         self._guard.event(asker)
         if request.scope["path"] == UPLOAD:
-            self._guard.upload(asker, int(length))
+            self._guard.transfer(asker, int(length))
         elif int(length) > self._longest:
             raise TooLong("message_too_large", size_mb=int(length) / MB, allowed_mb=self._longest / MB)
 

@@ -23,8 +23,8 @@ from ..store import Store
 from .owners import address_of, may_manage, owner_of
 
 MINUTE_S = 60.0
-# Uploads are swept a day after they came, once an hour (`delete_cache` of the page).
-UPLOAD_S = 90_000.0
+# Files that came or were made for download are swept when a day old, once an hour (`delete_cache` of the page).
+DAY_S = 90_000.0
 # An address may stand for a school or an office: several owners' worth.
 ADDRESS_FACTOR = 5
 # A page asks every few seconds how models and jobs are, in each tab that is open, and shows what it is told.
@@ -40,7 +40,7 @@ class Guard:
         self._settings, self._key = settings, key
         self._store, self._catalog, self._supervisor = store, catalog, supervisor
         self._asked, self._sent, self._tried = (Window(MINUTE_S) for _ in range(3))
-        self._uploaded = Window(UPLOAD_S)
+        self._moved = Window(DAY_S)
 
     def request(self, request: gr.Request | None) -> None:
         """Count one request for work. Raises Busy for more than allowed in a minute."""
@@ -50,13 +50,15 @@ class Guard:
         """Count one message of a page, small ones too. Raises Busy for more than pages send."""
         self._count(self._sent, request, self._settings.max_requests * PAGE_FACTOR)
 
-    def upload(self, request: gr.Request | None, size: int) -> None:
-        """Count a file on its way, in bytes. Raises TooLong, Busy for more in a day than an owner may keep."""
-        self._small_enough(size)
+    def transfer(self, request: gr.Request | None, size: int) -> None:
+        """Count the bytes of a file that comes or is made to be fetched: it lies here for a day.
+
+        Raises Busy for more than an owner may keep.
+        """
         if self._settings.private:
             return
         for who, times in self._whom(request):
-            wait = self._uploaded.spend(who, self._settings.max_disk_mb * MB * times, size)
+            wait = self._moved.spend(who, self._settings.max_disk_mb * MB * times, size)
             if wait is not None:
                 raise Busy("too_many_uploads", allowed_mb=self._settings.max_disk_mb, hours=wait / 3600)
 

@@ -8,6 +8,7 @@ from ..messages import words
 from . import api, chat, finetune, models, sentiment, summarize, translate
 from .events import bind
 from .model_bar import model_bar
+from .owners import may_manage
 from .services import Services
 from .words import SWITCH_LANGUAGE, language_of, w
 
@@ -67,7 +68,9 @@ def _header(services: Services, demo: gr.Blocks) -> None:
 def _opened(
     services: Services, language: gr.Dropdown, bar: gr.HTML, notice: gr.HTML, request: gr.Request
 ) -> dict[object, object]:
-    said = [note.text(language_of(request)) for note in services.notices]
+    # They name files and folders of this machine.
+    told = may_manage(services.settings, services.manager_key, request)
+    said = [note.text(language_of(request)) for note in (services.notices if told else ())]
     return {
         language: language_of(request),
         bar: model_bar(services, request),

@@ -121,8 +121,10 @@ SPACE = {
 
 @pytest.fixture(scope="package")
 def space_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    """As on a Hugging Face Space with sign-in, but on this machine's own address."""
-    app = App(tmp_path_factory.mktemp("space"), ("--offline",), SPACE)
+    """As on a Hugging Face Space with sign-in, but on this machine's own address; its database was damaged."""
+    data = tmp_path_factory.mktemp("space")
+    (data / "llmapp.db").write_bytes(b"SQLite format 3\0 and then nothing that makes sense" * 50)
+    app = App(data, ("--offline",), SPACE)
     app.start()
     yield app
     app.end()

@@ -124,7 +124,7 @@ def test_nothing_is_counted_at_home(guard_with: Callable[..., Guard]) -> None:
     for _ in range(50):
         guard.request(asked())
         guard.event(asked())
-        guard.upload(asked(), MB)
+        guard.transfer(asked(), MB)
     guard.characters("x" * 100)
     guard.size(asked(), MB)
     guard.manage(asked())
@@ -178,9 +178,9 @@ def test_a_full_share_is_said(guard_with: Callable[..., Guard]) -> None:
 
 def test_uploads_are_counted_for_a_day(guard_with: Callable[..., Guard]) -> None:
     guard = guard_with("--max-disk-mb", "2")
-    guard.upload(asked(somebody(1)), 2 * MB)
+    guard.transfer(asked(somebody(1)), 2 * MB)
     with pytest.raises(Busy, match=r"2 MB of files a day can be sent here.*in 2[45]\.\d hours"):
-        guard.upload(asked(somebody(1)), 1)
+        guard.transfer(asked(somebody(1)), 1)
 
 
 def test_the_manager_is_who_holds_the_key(guard_with: Callable[..., Guard]) -> None:
@@ -279,6 +279,20 @@ def test_a_full_share_refuses_imports_and_messages(public_app: PublicApp) -> Non
     index, inputs = event_of(stranger.config(), "message", "submit")
     said = stranger.join(index, message_to(inputs, "", text="y" * 1900)).said
     assert said == "You hold 2 MB here and 2 MB is allowed. Delete a conversation or a training first."
+
+
+def test_what_is_taken_out_is_counted_and_written_over(public_app: PublicApp) -> None:
+    stranger = public_app.stranger()
+    config = stranger.config()
+    bring, _ = event_of(config, "import", "upload")
+    take, _ = event_of(config, "export-json", "click")
+    talk = json.dumps([{"role": "user", "content": "x" * 500_000}]).encode()
+    assert stranger.run(bring, [stranger.uploaded("talk.json", talk)]).ok
+    taken = [stranger.run(take, []) for _ in range(4)]
+    assert [outcome.ok for outcome in taken] == [True, True, False, False]
+    assert "2 MB of files a day" in taken[-1].said
+    exports = public_app.app.data_dir / "uploads" / "exports"
+    assert len([path for path in exports.rglob("*") if path.stat().st_size > 400_000]) == 1
 
 
 @pytest.mark.parametrize("link", ["/?key=wrong", "/?key="])

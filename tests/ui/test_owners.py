@@ -231,6 +231,15 @@ def test_on_a_space_its_author_manages(space_app: App) -> None:
         assert "are for the owner" in other.api("unload", model="smollm2-135m-instruct").said
 
 
+def test_what_went_wrong_on_the_machine_is_for_its_owner(space_app: App) -> None:
+    def told(visitor: Visitor) -> str:
+        index = next(e["id"] for e in visitor.config()["dependencies"] if e["api_name"] == "_opened")
+        return visitor.run(index, []).everything
+
+    assert str(space_app.data_dir) in told(signed_in(space_app, signed_in_as("alice")))
+    assert str(space_app.data_dir) not in told(signed_in(space_app, signed_in_as("bob")))
+
+
 def test_on_a_space_things_follow_the_user(space_app: App) -> None:
     bring_in(signed_in(space_app, signed_in_as("bob")), "said by bob")
     assert "said by bob" in titles(signed_in(space_app, signed_in_as("bob")))
