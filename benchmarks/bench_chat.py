@@ -161,7 +161,7 @@ def through_server(client: Client) -> Run:
 def main() -> None:
     settings = read_settings(["--data-dir", str(ROOT / "build")], {"HF_HUB_OFFLINE": "1"})
     sources = Sources(settings.data_dir / "models", settings)
-    local = sources.fetch(Catalog.read(ROOT / "models").model(MODEL), lambda progress: None)
+    local = sources.fetch(Catalog.read(ROOT / "models").model(MODEL), lambda _: None)
     threads = psutil.cpu_count(logical=False) or 1
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder)

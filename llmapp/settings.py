@@ -172,9 +172,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def read_settings(
-    argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None
-) -> AppSettings:
+def read_settings(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> AppSettings:
     """Settings from defaults, then the environment, then the command line.
 
     Raises BadInput, naming the flag or variable and its value, for what can not be.

@@ -43,9 +43,7 @@ def data_dir_with(packaged: Callable[[str], Path], tmp_path: Path) -> Callable[.
         folder = tmp_path / "data"
         for model_id in model_ids:
             source = packaged(model_id) / "models" / model_id
-            shutil.copytree(
-                source, folder / "models" / model_id, copy_function=lambda a, b: Path(b).hardlink_to(a)
-            )
+            shutil.copytree(source, folder / "models" / model_id, copy_function=lambda a, b: Path(b).hardlink_to(a))
         return folder
 
     return made

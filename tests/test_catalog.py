@@ -201,9 +201,7 @@ def test_the_family_names_the_architecture(model: Model) -> None:
 
 
 @each(HUB)
-def test_parameters_and_cache_are_those_of_the_architecture(
-    model: Model, counted: dict[str, Counted]
-) -> None:
+def test_parameters_and_cache_are_those_of_the_architecture(model: Model, counted: dict[str, Counted]) -> None:
     assert model.parameters == counted[model.id].parameters
     assert model.kv_bytes_per_token == counted[model.id].cache
 
@@ -287,9 +285,7 @@ def test_auto_for_the_other_tasks(task: Any, machine: Hardware, free_gb: float, 
 
 
 def test_auto_needs_no_hub_for_what_is_on_disk() -> None:
-    choice = best(
-        CATALOG, "chat", T4, 14_600_000_000, can_use_hub=False, on_disk={"qwen3-1.7b", "gemma-3-1b-it"}
-    )
+    choice = best(CATALOG, "chat", T4, 14_600_000_000, can_use_hub=False, on_disk={"qwen3-1.7b", "gemma-3-1b-it"})
     assert choice.model.id == "qwen3-1.7b"
 
 

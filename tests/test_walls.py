@@ -46,10 +46,7 @@ def imported(path: Path) -> Iterator[str]:
             base = package[: len(package) - node.level + 1] if node.level else []
             module = ".".join([*base, *([node.module] if node.module else [])])
             yield from (f"{module}.{alias.name}" for alias in node.names)
-        elif (
-            isinstance(node, ast.Call)
-            and getattr(node.func, "attr", getattr(node.func, "id", "")) == "import_module"
-        ):
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) == "import_module":
             yield from (arg.value for arg in node.args if isinstance(arg, ast.Constant))
 
 
@@ -75,9 +72,7 @@ def users_of(*libraries: str) -> set[str]:
 
 
 def test_only_ui_imports_gradio() -> None:
-    assert {
-        path for path in users_of("gradio", "gradio_client") if not path.startswith("llmapp/ui/")
-    } == set()
+    assert {path for path in users_of("gradio", "gradio_client") if not path.startswith("llmapp/ui/")} == set()
 
 
 def test_ui_and_tasks_never_import_torch_or_transformers() -> None:

@@ -72,9 +72,7 @@ def test_every_code_the_source_says_has_words() -> None:
 
 def test_every_error_and_reason_is_said_somewhere() -> None:
     source = "".join(path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py"))
-    unused = [
-        k for k in words("en") if k.startswith(("error.", "reason.")) and k.split(".", 1)[1] not in source
-    ]
+    unused = [k for k in words("en") if k.startswith(("error.", "reason.")) and k.split(".", 1)[1] not in source]
     assert unused == []
 
 

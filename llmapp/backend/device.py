@@ -158,9 +158,7 @@ def _on_cuda(model: Model, hardware: Hardware) -> Precision:
     compute = _compute_kind(model, hardware)
     values = {"card": card.name, "free_gb": card.free / 1e9, "compute": compute}
     if not hardware.quantizer or card.capability < QUANTIZER_CAPABILITY:
-        return Precision(
-            compute, COMPUTE[compute], "cuda", message("reason.precision_cuda_no_4bit", **values)
-        )
+        return Precision(compute, COMPUTE[compute], "cuda", message("reason.precision_cuda_no_4bit", **values))
     code = "reason.precision_cuda_overflow" if compute == "fp32" else "reason.precision_cuda"
     return Precision("4-bit", COMPUTE[compute], "cuda", message(code, **values))
 

@@ -2,7 +2,7 @@
 
 Data only. Does not know models, rows or who asks. Starting values: LoRA on all linear layers (Schulman et al. 2025,
 "LoRA Without Regret": all layers, about ten times the rate of full training, small batches), then measured on two
-sets of 2,000 short texts with all-MiniLM-L6-v2.
+sets of 2,000 short texts with all-MiniLM-L6-v2: 0.001 is ahead of 0.0005 at 120 steps, and level with it at 400.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class LoraSettings:
     rank: int = _knob(8, 1, 256)
     alpha: int = _knob(16, 1, 512)
     dropout: float = _knob(0.1, 0.0, 0.5)
-    learning_rate: float = _knob(5e-4, 1e-6, 1e-2)
+    learning_rate: float = _knob(1e-3, 1e-6, 1e-2)
     batch: int = _knob(16, 1, 256)
     max_tokens: int = _knob(256, 8, 8192)
     seed: int = _knob(0, 0, 2**31 - 1)

@@ -1,4 +1,4 @@
-"""Puts a script before all of Gradio's: what `launch(head=...)` adds runs only after the page has chosen its language."""
+"""Puts a script before all of Gradio's: what `launch(head=...)` adds runs after the page has chosen its language."""
 
 from __future__ import annotations
 

@@ -47,7 +47,6 @@ def test_the_question_comes_first_and_the_text_after_it():
         ({}, "Summarize this text in 3 sentences."),
         ({"length": "long"}, "Summarize this text in 12 sentences."),
         ({"focus": "prices"}, "Summarize what this text says about prices in 3 sentences."),
-        ({"form": "headline"}, "Write a short headline for this text."),
         ({"form": "bullets", "language": "de"}, "Summarize this text in 3 sentences. Write in German."),
         ({"language": "en"}, "Summarize this text in 3 sentences."),
     ],
@@ -56,6 +55,13 @@ def test_options_are_words_of_the_question(options, asked):
     engine = says(FIVE)
     last(engine, **options)
     assert question(engine.asked[0]) == asked
+
+
+def test_a_headline_is_asked_for_after_the_text():
+    engine = says("Rain")
+    last(engine, form="headline", focus="rain")
+    (request,) = engine.asked
+    assert request.prompt[0].text == f"{TEXT}\n\nWrite a short headline about rain for the text above."
 
 
 def test_the_language_of_the_text_is_kept():
@@ -131,7 +137,7 @@ def test_a_repeated_sentence_ends_the_summary():
 def test_a_sentence_that_runs_in_circles_is_cut():
     engine = says("It has two wheels, " + "a bell and a lamp in front, " * 50)
     update = last(engine)
-    assert update.text == "It has two wheels, a bell and a lamp in front ..."
+    assert update.text == "It has two wheels, a bell and a lamp in front …"
     assert engine.closed_early == 1
 
 
@@ -194,10 +200,12 @@ def test_a_long_text_takes_several_rounds_and_each_is_shorter():
 def test_focus_and_language_reach_the_parts_but_not_the_form(form):
     engine = says("Es kostet 3 Euro.", context=256)
     last(engine, form=form, focus="prices", language="de")
-    wanted = "what this text says about prices"
     assert len(engine.asked) > 2
-    assert all(wanted in question(request) and "German" in question(request) for request in engine.asked)
-    assert "headline" not in question(engine.asked[0])
+    *parts, final = [written(request.prompt) for request in engine.asked]
+    assert all("what this text says about prices" in part and "Write in German." in part for part in parts)
+    assert "headline" not in "".join(parts)
+    assert "prices" in final
+    assert "Write in German." in final
 
 
 def test_closing_closes_the_engine_stream():

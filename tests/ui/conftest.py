@@ -59,14 +59,20 @@ class PublicApp:
     victim: Victim
 
     def stranger(self) -> Visitor:
-        """A new browser, which has opened the page."""
-        visitor = Visitor(self.app.url)
+        """A new browser at an address of its own, which has opened the page."""
+        visitor = Visitor(self.app.url, {"X-Forwarded-For": an_address()})
         visitor.open_page()
         return visitor
 
     def caller(self, token: str = "", key: str = "") -> Visitor:
         """A script that names itself by headers."""
-        return Visitor(self.app.url, {"X-Llmapp-Owner": token, "X-Llmapp-Key": key})
+        named = {"X-Llmapp-Owner": token, "X-Llmapp-Key": key}
+        return Visitor(self.app.url, {**named, "X-Forwarded-For": an_address()})
+
+
+def an_address() -> str:
+    """An address as a proxy on this machine would tell it; the app believes nobody else."""
+    return "198.51." + ".".join(str(byte) for byte in secrets.token_bytes(2))
 
 
 def victims_things(data: Path) -> Victim:
