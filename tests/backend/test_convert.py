@@ -131,7 +131,10 @@ def test_it_reports_bytes_and_is_whole_only_at_the_end(tmp_path: Path) -> None:
 
     def look(progress: Progress) -> None:
         seen.append(progress)
-        assert (tmp_path / "converted").exists() == (progress.done == progress.total > 0)
+        if progress.done == progress.total > 0:
+            assert (tmp_path / "converted").exists()
+        if (tmp_path / "converted").exists():  # it comes by one rename, so whatever is there is whole
+            assert load_file(tmp_path / "converted" / "model.safetensors")
 
     convert_gguf(file, tmp_path / "converted", look)
     assert {progress.phase for progress in seen} == {"converting"}

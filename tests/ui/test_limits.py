@@ -288,7 +288,7 @@ def test_what_is_taken_out_is_counted_and_written_over(public_app: PublicApp) ->
     take, _ = event_of(config, "export-json", "click")
     talk = json.dumps([{"role": "user", "content": "x" * 500_000}]).encode()
     assert stranger.run(bring, [stranger.uploaded("talk.json", talk)]).ok
-    taken = [stranger.run(take, []) for _ in range(4)]
+    taken = [stranger.run(take, [""]) for _ in range(4)]
     assert [outcome.ok for outcome in taken] == [True, True, False, False]
     assert "2 MB of files a day" in taken[-1].said
     exports = public_app.app.data_dir / "uploads" / "exports"
