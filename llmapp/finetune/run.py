@@ -99,7 +99,6 @@ class Taught:
     outcome: Outcome
     test: Encoded
     odds: NDArray[np.float64]
-    minutes: float
 
 
 def run(work: Ordered, catalog: Catalog, sources: Sources, settings: AppSettings) -> Literal["done", "stopped"]:
@@ -140,7 +139,6 @@ def teach(lesson: Lesson, hardware: Hardware, watch: Watch) -> Taught | None:
     """Train on the lesson's rows and test on those kept for it. None when it was told to stop."""
     import torch
 
-    began = time.monotonic()
     watch.phase("loading")
     torch.set_num_threads(max(1, hardware.cores - 1))
     torch.manual_seed(lesson.settings.seed)
@@ -166,7 +164,7 @@ def teach(lesson: Lesson, hardware: Hardware, watch: Watch) -> Taught | None:
         watch.say(message("training.early", step=outcome.best_step))
     watch.phase("evaluating")
     odds = probabilities(model, test_rows.ids)
-    return Taught(model, outcome, test_rows, odds, (time.monotonic() - began) / 60)
+    return Taught(model, outcome, test_rows, odds)
 
 
 def report_card(lesson: Lesson, taught: Taught) -> dict[str, Any]:
@@ -194,7 +192,7 @@ def report_card(lesson: Lesson, taught: Taught) -> dict[str, Any]:
         "steps": outcome.steps,
         "best_step": outcome.best_step,
         "early": outcome.early,
-        "minutes": round(taught.minutes, 2),
+        "minutes": round(outcome.seconds / 60, 2),
         "settings": asdict(lesson.settings),
         "base": lesson.base.model.id,
         "revision": lesson.base.local.revision,

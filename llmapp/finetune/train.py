@@ -62,11 +62,15 @@ class Look:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a training ended, its best state in the model. `finished` is False when it was told to stop."""
+    """How a training ended, its best state in the model. `finished` is False when it was told to stop.
+
+    `seconds` counts all its sittings, less what a crash took back.
+    """
 
     steps: int
     best_step: int
     best_macro_f1: float
+    seconds: float
     finished: bool
     early: bool
 
@@ -188,7 +192,7 @@ class _Run:
         self._best: dict[str, torch.Tensor] = {}
         self._best_look = Look(0, math.inf, 0.0, -1.0, False)
         self._stale_looks = 0
-        self._saved_at = time.monotonic()
+        self._saved_at = self._began = time.monotonic()
 
     def forward(self) -> Step:
         """One step: loss of one batch, gradients, new weights."""
@@ -234,7 +238,8 @@ class _Run:
     def outcome(self, finished: bool) -> Outcome:
         """How it stands."""
         best = self._best_look
-        return Outcome(self.step, best.step, max(0.0, best.macro_f1), finished, self.early)
+        seconds = time.monotonic() - self._began
+        return Outcome(self.step, best.step, max(0.0, best.macro_f1), seconds, finished, self.early)
 
     def save_in_time(self) -> None:
         """A checkpoint, where the last one is a minute old."""
@@ -247,7 +252,8 @@ class _Run:
         tensors = {f"now.{name}": p.detach() for name, p in self._weights.items()}
         tensors |= {f"best.{name}": tensor for name, tensor in self._best.items()}
         tensors |= {f"adam.{key}.{name}": adam[p][key] for name, p in self._weights.items() for key in adam.get(p, {})}
-        position = {"step": self.step, "stale_looks": self._stale_looks, "early": self.early}
+        position: dict[str, Any] = {"step": self.step, "stale_looks": self._stale_looks, "early": self.early}
+        position["seconds"] = time.monotonic() - self._began
         look = asdict(self._best_look)
         self._checkpoints.save(self.step, tensors, {**position, "look": look, "fingerprint": self._fingerprint()})
         self._saved_at = time.monotonic()
@@ -266,6 +272,7 @@ class _Run:
                 self._optimizer.state[weight][key] = tensor if key == "step" else tensor.to(weight.device)
         self.step, self._stale_looks, self.early = state["step"], state["stale_looks"], state["early"]
         self._best_look = Look(**state["look"])
+        self._began -= state["seconds"]
 
     def _learning_rate(self) -> float:
         """Up over the first steps, then down to zero in a straight line."""

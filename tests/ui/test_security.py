@@ -39,7 +39,7 @@ def untouched(public_app: PublicApp) -> Iterator[None]:
     victim = public_app.caller(public_app.victim.token)
     assert [job["id"] for job in victim.api("jobs").data] == [public_app.victim.job]
     assert public_app.victim.adapter in {model["id"] for model in victim.api("models").data}
-    exported = victim.run(event_of(victim.config(), "export-json", "click")[0], [])
+    exported = victim.run(event_of(victim.config(), "export-json", "click")[0], [""])
     kept = victim.http.get(f"/gradio_api/file={exported.data[0]['path']}").text
     assert Victim.secret in kept
     assert kept.count('"role"') == 1
