@@ -31,9 +31,9 @@ from ..errors import BadInput, Busy, LlmappError, NotFound
 from ..messages import message
 from ..settings import AppSettings
 from .job import (
+    ALIVE_CHECK_S,
     REPORT,
     RESUMABLE,
-    HeldJob,
     JobFolder,
     JobSpec,
     JobStatus,
@@ -230,17 +230,17 @@ class Supervisor:
         status = job.status()
         if status.state != "running" or job.alive():
             return status
-        with suppress(Busy), job.held(timeout=0) as held:
-            if held.status.state == "running":
-                self._bury(held)
+        self._bury(job, timeout=0)
         self.dispatch()
         return job.status()
 
-    def _bury(self, held: HeldJob) -> None:
-        if held.folder.stop_asked():
-            held.state("stopped", pid=None)
-        else:
-            held.state("interrupted", pack_error(Busy("job_interrupted")), pid=None)
+    def _bury(self, job: JobFolder, timeout: float) -> None:
+        """Give a job that says running, and whose lock comes free in this time, the state it has in truth."""
+        with suppress(Busy), job.held(timeout) as held:
+            if held.status.state == "running" and job.stop_asked():
+                held.state("stopped", pid=None)
+            elif held.status.state == "running":
+                held.state("interrupted", pack_error(Busy("job_interrupted")), pid=None)
 
     def _launch_next(self) -> None:
         """Start the first in the queue, unless a worker computes or is on its way. The caller dispatches."""
@@ -289,4 +289,5 @@ class Supervisor:
             pid = job.status().pid
             if pid and job.stop_asked() and job.alive():
                 kill_family(pid, str(job.path))
-            self._settled(job)
+                self._bury(job, timeout=ALIVE_CHECK_S)
+                self.dispatch()
