@@ -175,7 +175,9 @@ def test_what_a_model_or_person_writes_never_runs(app: App, new_page: Callable[.
     page = new_page()
     open_chat(page, app)
     page.locator("#manage button").first.click()
-    page.locator("#import input").set_input_files(file)
+    with page.expect_file_chooser() as chooser:
+        page.locator("#import").click()
+    chooser.value.set_files(file)
     expect(page.locator("#conversation .bot.message")).to_have_count(1, timeout=15_000)
     for link in page.locator("#conversation a").all():
         assert not (link.get_attribute("href") or "").lower().startswith("javascript:")
