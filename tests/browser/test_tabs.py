@@ -93,5 +93,5 @@ def test_no_tab_shows_an_error(shared_app: App, new_page: Callable[..., Page], t
     open_tab(page, shared_app, tab)
     page.wait_for_timeout(1500)
     assert page.locator(".toast-body.error").count() == 0
-    assert "__i18n__" not in page.content()
+    assert "__i18n__" not in page.locator("body").inner_text()
     assert problems == []
