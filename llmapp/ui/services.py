@@ -49,7 +49,7 @@ class Services:
     def forget(self, owner: str) -> int:
         """Delete everything of an owner: conversations, jobs, adapters. Returns how many conversations there were."""
         for status in self.supervisor.jobs(owner):
-            self.supervisor.delete(status.id, owner)
+            self.supervisor.discard(status.id, owner)
         for adapter in self.catalog.adapters(owner):
             if adapter.owner == owner:
                 self.catalog.delete_adapter(adapter.id, owner)
