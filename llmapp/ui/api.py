@@ -31,14 +31,12 @@ from ..tasks.translate import translate as write_translation
 from ..transcripts import clean
 from . import finetune as finetune_tab
 from . import models as models_tab
-from .events import bind
+from .events import MODEL_QUEUE, bind
 from .facts import made_by
 from .model_choice import wanted
 from .owners import owner_of
 from .services import Services
 from .work import Made, result, stream
-
-MODEL_QUEUE = {"concurrency_id": "model", "concurrency_limit": 1}
 
 
 def build(services: Services) -> None:

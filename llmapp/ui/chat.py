@@ -17,8 +17,9 @@ from . import chat_view
 from .chat_page import Given, Page, Updates
 from .chat_shelf import build_shelf, wire_shelf
 from .chat_turn import Shown, answer, attachments
-from .events import bind
+from .events import MODEL_QUEUE, PRIVATE, bind
 from .model_choice import AUTO, auto, model_choices, resolve, wanted
+from .notice import notice
 from .owners import owner_of
 from .services import Services
 from .words import language_of, tell, w
@@ -26,8 +27,6 @@ from .work import page_key
 
 # How often a page looks at an answer that another page is getting.
 FOLLOW_S = 0.5
-MODEL_QUEUE = {"concurrency_id": "model", "concurrency_limit": 1}
-PRIVATE = {"api_visibility": "private"}
 LATEX = [
     {"left": "$$", "right": "$$", "display": True},
     {"left": "\\[", "right": "\\]", "display": True},
@@ -233,7 +232,7 @@ def _answer(
         version = services.conversations.save(owner, conversation.id, entries, conversation.version)
     except Stale as stale:
         # The page knew an older version: it is shown the newer one, and its message stays in the box.
-        said = chat_view.said(stale.text(language), bad=True)
+        said = notice(stale.text(language), "bad")
         yield show(services, page, owner, conversation.id, language) | {page.status: said}
         return
     conversation = replace(conversation, entries=entries, version=version)

@@ -15,14 +15,14 @@ from gradio.utils import get_upload_folder
 from ..conversations import Heading
 from . import chat_view
 from .chat_page import Page, Shelf
-from .events import bind
+from .events import QUIET, bind
+from .notice import notice
 from .owners import owner_of
 from .services import Services
 from .words import language_of, tell, w
 from .work import page_key
 
 Show = Callable[[Services, Page, str, str, str], dict[Any, Any]]
-QUIET = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 # The address keeps the conversation, so that a reload of this very tab comes back to it.
 REMEMBER = """(place) => {
   const id = (place || "").split(":")[0], url = new URL(location.href);
@@ -181,7 +181,7 @@ def _bring_in(services: Services, page: Page, show: Show, path: str, request: gr
     services.guard.size(request, file.stat().st_size)
     brought = services.conversations.import_text(owner, file.read_text(encoding="utf-8-sig"), file.name)
     updates = show(services, page, owner, brought[0].id if brought else "", language)
-    return updates | {page.status: chat_view.said(tell(request, "chat.imported", count=len(brought)))}
+    return updates | {page.status: notice(tell(request, "chat.imported", count=len(brought)))}
 
 
 def _delete_all(services: Services, page: Page, show: Show, sure: str, request: gr.Request) -> dict[Any, Any]:
@@ -192,5 +192,5 @@ def _delete_all(services: Services, page: Page, show: Show, sure: str, request: 
     updates = show(services, page, owner, "", language)
     return updates | {
         page.shelf.sure: "",
-        page.status: chat_view.said(tell(request, "chat.deleted_all", count=count)),
+        page.status: notice(tell(request, "chat.deleted_all", count=count)),
     }

@@ -13,6 +13,7 @@ from typing import Any
 from ..conversations import Entry, Heading
 from ..messages import Message, say
 from .facts import facts_line
+from .notice import notice
 
 MessageDict = dict[str, Any]
 _CODE = re.compile(r"(```.*?(?:```|\Z)|`[^`\n]*`)", re.DOTALL)
@@ -85,14 +86,9 @@ def typed(shown: str) -> str:
     return shown.replace("&lt;", "<")
 
 
-def said(sentence: str, bad: bool = False) -> str:
-    """One sentence as a notice below the conversation."""
-    return f'<p class="notice{" bad" if bad else ""}">{escape(sentence)}</p>'
-
-
 def status(notes: Sequence[Message], failed: bool, entries: Sequence[Entry], language: str) -> str:
     """What is to be said now, and how full the model's memory is."""
-    lines = [said(note.text(language), failed) for note in notes]
+    lines = [notice(note.text(language), "bad" if failed else "") for note in notes]
     meta = next((e.meta for e in reversed(entries) if e.role == "assistant" and e.meta.get("context")), None)
     if meta:
         meter = say("chat.meter", language, used=meta["context_tokens"], context=meta["context"])

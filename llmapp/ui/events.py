@@ -19,6 +19,11 @@ from .words import language_of, tell
 
 log = logging.getLogger(__name__)
 
+# What uses a model waits in one line; the page's own events are not for clients; some never wait nor show a spinner.
+MODEL_QUEUE: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
+PRIVATE: dict[str, Any] = {"api_visibility": "private"}
+QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", **PRIVATE}
+
 
 def bind(handler: Callable[..., Any], *first: Any, check: Callable[..., None] | None = None) -> Callable[..., Any]:
     """`handler` with its first arguments given. Its errors reach the person as one sentence, bugs reach the log.

@@ -18,12 +18,12 @@ from ..finetune.dataset import guess_columns, read_table, validate
 from ..finetune.settings import EFFORTS
 from ..jobs.job import JobStatus
 from ..messages import say
-from .events import bind
+from .events import QUIET, bind
+from .notice import notice
 from .owners import owner_of
 from .services import Services
 from .words import language_of, tell, w
 
-QUIET = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 TICK_S = 1.5
 PREVIEW_ROWS = 5
 BASE = "all-minilm-l6-v2"
@@ -118,7 +118,7 @@ def _opened(page: Page, path: str | None, request: gr.Request) -> dict[Any, Any]
         table = read_table(Path(path))
         text, label = guess_columns(table)
     except LlmappError as error:
-        return {page.found: _notice(error.text(language), "bad"), page.start: gr.update(interactive=False)}
+        return {page.found: notice(error.text(language), "bad"), page.start: gr.update(interactive=False)}
     columns = {
         page.text: gr.update(choices=list(table.columns), value=text),
         page.label: gr.update(choices=list(table.columns), value=label),
@@ -132,12 +132,12 @@ def _checked(page: Page, path: str, text: str | None, label: str | None, request
         table = read_table(Path(path))
         rows = validate(table, text or "", label or "")
     except LlmappError as error:
-        return {page.found: _notice(error.text(language), "bad"), page.start: gr.update(interactive=False)}
-    notes = "".join(_notice(note.text(language)) for note in rows.notes)
+        return {page.found: notice(error.text(language), "bad"), page.start: gr.update(interactive=False)}
+    notes = "".join(notice(note.text(language)) for note in rows.notes)
     sentence = tell(request, "finetune.found", rows=len(rows.texts), labels=", ".join(rows.classes))
     shown = [[t[:200], str(y)] for t, y in zip(rows.texts[:PREVIEW_ROWS], rows.labels[:PREVIEW_ROWS], strict=True)]
     return {
-        page.found: _notice(sentence, "good") + notes,
+        page.found: notice(sentence, "good") + notes,
         page.preview: gr.update(value={"headers": [text, label], "data": shown}, visible=True),
         page.start: gr.update(interactive=True),
     }
@@ -168,7 +168,7 @@ def _start(
     try:
         job = start_job(services, request, Path(path), text, label, name, effort)
     except LlmappError as error:
-        return {page.found: _notice(error.text(language_of(request)), "bad")}
+        return {page.found: notice(error.text(language_of(request)), "bad")}
     return _look(services, page, job, request)
 
 
@@ -194,7 +194,7 @@ def _look(services: Services, page: Page, job: str | None, request: gr.Request) 
     jobs = [status for status in services.supervisor.jobs(owner) if status.kind == "finetune"]
     if not jobs:
         hidden = gr.update(visible=False)
-        empty = _notice(say("finetune.no_runs", language))
+        empty = notice(say("finetune.no_runs", language))
         return {
             page.runs: gr.update(choices=[], value=None),
             page.report: empty,
@@ -225,14 +225,14 @@ def report_html(services: Services, status: JobStatus, owner: str, language: str
         return _card(services.supervisor.report(status.id, owner), language)
     if status.problem:
         sentence = status.problem.text(language)
-        return _notice(sentence, "bad") + _notice(say("finetune.kept", language))
+        return notice(sentence, "bad") + notice(say("finetune.kept", language))
     if status.state in ("stopped", "interrupted"):
-        return _notice(say(f"finetune.{status.state}", language, step=status.step, steps=status.steps))
+        return notice(say(f"finetune.{status.state}", language, step=status.step, steps=status.steps))
     phase = say(f"job.phase_{status.phase}", language) if status.phase else say(f"job.{status.state}", language)
     share = round(100 * status.step / status.steps) if status.steps else 0
     left = say("job.left", language, minutes=max(1, round((status.eta_s or 0) / 60))) if status.eta_s else ""
     bar = f'<div class="progress" role="progressbar" aria-valuenow="{share}"><i style="width:{share}%"></i></div>'
-    return _notice(f"{phase} {left}") + bar + f'<p class="quiet">{escape(say("finetune.may_close", language))}</p>'
+    return notice(f"{phase} {left}") + bar + f'<p class="quiet">{escape(say("finetune.may_close", language))}</p>'
 
 
 def _card(report: Mapping[str, Any], language: str) -> str:
@@ -242,10 +242,10 @@ def _card(report: Mapping[str, Any], language: str) -> str:
     verdict = say("finetune.verdict", language, rows=report["test_rows"], right=right, guessed=guessed, p=report["p"])
     scores = say("finetune.scores", language, accuracy=after["accuracy"], macro_f1=after["macro_f1"])
     return (
-        _notice(verdict, "good")
+        notice(verdict, "good")
         + f"<p>{escape(scores)}</p>"
         + _matrix(report, language)
-        + _notice(say("finetune.use", language))
+        + notice(say("finetune.use", language))
     )
 
 
@@ -257,7 +257,3 @@ def _matrix(report: Mapping[str, Any], language: str) -> str:
         for label, counts in zip(labels, report["confusion"], strict=True)
     )
     return f'<table class="matrix"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
-
-
-def _notice(sentence: str, kind: str = "") -> str:
-    return f'<p class="notice {kind}">{escape(sentence)}</p>'

@@ -14,14 +14,14 @@ from ..backend.progress import Report
 from ..catalog import Model
 from ..errors import LlmappError
 from ..messages import say
-from .events import bind
+from .events import QUIET, bind
 from .facts import size
 from .loading import progress_message
+from .notice import notice
 from .owners import owner_of
 from .services import Services
 from .words import language_of, tell, w
 
-QUIET = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 # The table is drawn anew this often while the tab is open.
 TICK_S = 2
 
@@ -91,9 +91,9 @@ def _act(services: Services, page: Page, action: Any, chosen: str | None, reques
         services.guard.manage(request)
         said = action(services, chosen or "", request)
     except LlmappError as error:
-        return _draw(services, page, chosen, request) | {page.status: _notice(error.text(language), True)}
+        return _draw(services, page, chosen, request) | {page.status: notice(error.text(language), "bad")}
     updates = _draw(services, page, chosen, request)
-    return updates | {page.status: _notice(said)} if said else updates
+    return updates | {page.status: notice(said)} if said else updates
 
 
 def fetch(services: Services, model: Model) -> None:
@@ -152,15 +152,11 @@ def _cancel(services: Services, chosen: str, _request: gr.Request) -> str:
     return ""
 
 
-def _notice(sentence: str, bad: bool = False) -> str:
-    return f'<p class="notice{" bad" if bad else ""}">{escape(sentence)}</p>'
-
-
 def _news(services: Services, language: str) -> str:
     lines = []
     for look in services.background.looks():
         moment = look.problem or progress_message(look.progress)
-        lines.append(_notice(f"{look.name}: {moment.text(language)}", bad=bool(look.problem)))
+        lines.append(notice(f"{look.name}: {moment.text(language)}", "bad" if look.problem else ""))
     return "".join(lines)
 
 

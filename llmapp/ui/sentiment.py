@@ -12,11 +12,9 @@ import gradio as gr
 from ..backend.engine import Engine
 from ..messages import Message
 from ..tasks.sentiment import Judgement, classify, sentiment
-from .events import bind
+from .events import MODEL_QUEUE, PRIVATE, bind
 from .services import Services
 from .text_tab import (
-    MODEL_QUEUE,
-    PRIVATE,
     Given,
     build_buttons,
     build_model,

@@ -10,11 +10,9 @@ import gradio as gr
 
 from ..messages import Message
 from ..tasks.summarize import SummaryOptions, SummaryUpdate, summarize
-from .events import bind
+from .events import MODEL_QUEUE, PRIVATE, bind
 from .services import Services
 from .text_tab import (
-    MODEL_QUEUE,
-    PRIVATE,
     Given,
     build_buttons,
     build_model,

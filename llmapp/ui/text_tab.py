@@ -13,16 +13,15 @@ import gradio as gr
 from ..catalog import Task
 from ..messages import Message
 from ..tasks.documents import read_document
-from .events import bind
+from .events import PRIVATE, bind
 from .facts import facts_line, made_by
 from .model_choice import model_choices
+from .notice import notice
 from .owners import owner_of
 from .services import Services
 from .words import language_of, tell, w
 from .work import Made, page_key
 
-MODEL_QUEUE = {"concurrency_id": "model", "concurrency_limit": 1}
-PRIVATE = {"api_visibility": "private"}
 FILE_TYPES = [".txt", ".md", ".pdf"]
 
 
@@ -82,11 +81,6 @@ def settled(given: Given) -> dict[Any, Any]:
     return {given.run: gr.update(interactive=True), given.stop: gr.update(visible=False)}
 
 
-def said(sentence: str, bad: bool = False) -> str:
-    """One sentence as a notice."""
-    return f'<p class="notice{" bad" if bad else ""}">{escape(sentence)}</p>' if sentence else ""
-
-
 def made_line(made: Made[Any], language: str, *more: str) -> str:
     """What made a result, in the quiet line below it."""
     return f'<p class="quiet">{escape(" · ".join((*more, facts_line(made_by(made.info), language))))}</p>'
@@ -113,7 +107,7 @@ def with_buttons(given: Given, updates: Iterator[dict[Any, Any]]) -> Iterator[di
 
 def waiting(moment: Message, language: str) -> str:
     """A sentence while the model is made ready."""
-    return said(moment.text(language))
+    return notice(moment.text(language))
 
 
 def _opened(services: Services, path: str, request: gr.Request) -> tuple[str, str]:
@@ -121,7 +115,7 @@ def _opened(services: Services, path: str, request: gr.Request) -> tuple[str, st
     services.guard.characters(document.text)
     words = len(document.text.split())
     sentence = tell(request, "file.read", name=document.name, characters=len(document.text), words=words)
-    return document.text, said(sentence)
+    return document.text, notice(sentence)
 
 
 def _stop(services: Services, task: Task, request: gr.Request) -> None:

@@ -10,19 +10,17 @@ import gradio as gr
 
 from ..messages import Message
 from ..tasks.translate import TranslationUpdate, caveat, offered, translate
-from .events import bind
+from .events import MODEL_QUEUE, PRIVATE, bind
+from .notice import notice
 from .owners import owner_of
 from .services import Services
 from .text_tab import (
-    MODEL_QUEUE,
-    PRIVATE,
     Given,
     build_buttons,
     build_model,
     build_text,
     made_line,
     need_text,
-    said,
     waiting,
     wire_given,
     with_buttons,
@@ -141,7 +139,7 @@ def _moment(
     update = moment.value
     done = tell(request, "translate.sentences", done=update.done, total=update.total)
     rough = caveat(moment.info.model)
-    notes = [said(note.text(language)) for note in (*update.warnings, *([rough] if rough else []))]
+    notes = [notice(note.text(language)) for note in (*update.warnings, *([rough] if rough else []))]
     found = tell(
         request,
         "translate.direction",
