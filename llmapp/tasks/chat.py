@@ -15,7 +15,7 @@ from typing import cast
 from ..backend.engine import Engine, Finish, Piece, Request, Sampling, Turn
 from ..errors import BadInput, TooLong
 
-UPDATES_PER_S = 15
+UPDATES_PER_S = 12
 """More than the eye follows; each update is drawn by the page."""
 LEAST_ANSWER = 64
 """Tokens that are always left to answer in: a message that leaves fewer is too long."""

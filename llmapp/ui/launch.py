@@ -6,6 +6,8 @@ import logging
 import threading
 from pathlib import Path
 
+import gradio as gr
+
 from ..errors import BadInput, LlmappError
 from ..messages import say
 from ..settings import AppSettings
@@ -15,6 +17,10 @@ from .models import load
 from .services import Services
 from .theme import theme
 from .words import page_words
+
+LOOK_EVERY_S = 0.02
+"""How often Gradio's queue looks for work. Its own choice, 1 ms, took a twentieth of a core when idle and of the speed
+of writing on two cores; 20 ms is nobody's wait."""
 
 log = logging.getLogger(__name__)
 HERE = Path(__file__).parent
@@ -39,19 +45,34 @@ def manager_link(settings: AppSettings, key: str) -> str:
 
 def serve(services: Services) -> None:
     """Launch and block until the process is told to end."""
+    settings = services.settings
+    if not (settings.private or settings.strangers_manage):
+        print(say("server.manager_link", url=manager_link(settings, services.manager_key)), flush=True)
+    try:
+        demo = _launch(services)
+        print(say("server.address", url=demo.local_url), flush=True)
+        # Only now: it shares the interpreter with what makes the page.
+        threading.Thread(target=warm_up, args=(services,), name="warm-up", daemon=True).start()
+        demo.block_thread()
+    finally:
+        services.close()
+
+
+def _launch(services: Services) -> gr.Blocks:
+    """The page, answering. Raises BadInput when the port is taken."""
     settings, mcp = services.settings, http.mcp_wanted(services.settings)
     demo = shell.build(services)
     # Closed to direct calls, which would pass by the queue and its limits.
     demo.queue(default_concurrency_limit=8, max_size=64, api_open=False)
-    if not (settings.private or settings.strangers_manage):
-        print(say("server.manager_link", url=manager_link(settings, services.manager_key)), flush=True)
-    threading.Thread(target=warm_up, args=(services,), name="warm-up", daemon=True).start()
+    demo._queue.sleep_when_free = demo._queue.progress_update_sleep_when_free = LOOK_EVERY_S
     try:
         demo.launch(
             server_name=settings.host,
             server_port=settings.port,
             inbrowser=settings.browser,
             share=False,
+            quiet=True,
+            prevent_thread_lock=True,
             show_error=False,
             theme=theme(),
             css_paths=[HERE / "page.css"],
@@ -70,5 +91,4 @@ def serve(services: Services) -> None:
         )
     except OSError as problem:
         raise BadInput("port_taken", port=settings.port, problem=str(problem)) from problem
-    finally:
-        services.close()
+    return demo

@@ -35,9 +35,9 @@ def start_app() -> Iterator[Callable[..., App]]:
         app.end()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
-    """Debian's Chromium, headless."""
+    """Debian's Chromium, headless. While it lives, Playwright's event loop runs in this thread: no other test may."""
     executable = shutil.which("chromium")
     assert executable, "run: apt-get update && apt-get install -y --no-install-recommends chromium fonts-noto-cjk"
     with sync_playwright() as playwright:
