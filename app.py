@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -57,11 +58,14 @@ def build(settings: AppSettings, models: Path = MODELS) -> Services:
 
 def main() -> int:
     """Start the app and serve until it is told to end. What goes wrong is one sentence."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # how systems end it: as tidy as Ctrl+C
     try:
         serve(build(read_settings()))
     except LlmappError as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

@@ -14,7 +14,6 @@ import json
 import os
 import platform
 import shutil
-import signal
 import socket
 import statistics
 import subprocess
@@ -157,7 +156,7 @@ def start_app(data: Path, port: int, *arguments: str) -> tuple[subprocess.Popen[
 
 
 def end_app(process: subprocess.Popen[bytes]) -> None:
-    process.send_signal(signal.SIGINT)
+    process.terminate()
     process.wait(30)
 
 

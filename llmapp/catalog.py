@@ -6,6 +6,7 @@ Data only: it does not download, load or judge what fits (that is `backend`).
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from typing import Any, Literal
 
 from .errors import BadInput, NotFound
 from .messages import read_yaml
+
+log = logging.getLogger(__name__)
 
 Kind = Literal["causal", "seq2seq", "classifier", "encoder"]
 Task = Literal["chat", "summarize", "translate", "sentiment", "finetune"]
@@ -105,6 +108,11 @@ class Model:
     kv_bytes_per_token: int = 0
 
     @property
+    def one_way(self) -> bool:
+        """True for a translator from its first language to its second only."""
+        return self.family == "marian" and len(self.languages) == 2
+
+    @property
     def packaged(self) -> bool:
         """True when it can be had without the Hub."""
         return any(not isinstance(source, HubSource) for source in self.sources)
@@ -183,7 +191,10 @@ class Catalog:
     def _read_adapters(self) -> Iterator[Adapter]:
         for folder in self._adapter_dirs:
             for card in sorted(folder.glob(f"*/{CARD}")):
-                yield read_adapter(card.parent)
+                try:
+                    yield read_adapter(card.parent)
+                except BadInput as problem:  # one that is broken must not take the others away
+                    log.warning("%s", problem)
 
 
 def read_adapter(folder: Path) -> Adapter:

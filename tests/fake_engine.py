@@ -69,7 +69,6 @@ class FakeEngine:
     answer: Callable[[Request], str] = echo
     judge: Callable[[ScoreRequest], dict[str, float]] = alike
     vector: Callable[[str], NDArray[np.float32]] = by_letters
-    adapter: str | None = None
     labels: tuple[str, ...] = ()
     asked: list[Request] = field(default_factory=list)
     scored: list[ScoreRequest] = field(default_factory=list)
@@ -86,7 +85,7 @@ class FakeEngine:
     @property
     def info(self) -> EngineInfo:
         precision = Precision("fp32", "float32", "cpu", message("reason.cpu"))
-        return EngineInfo(self.model, "0", precision, "fp32", self.adapter, self.labels)
+        return EngineInfo(self.model, "0", precision, "fp32", labels=self.labels)
 
     def stream(self, request: Request) -> Iterator[Piece]:
         words = re.findall(r"\s*\S+|\s+\Z", self._whole_answer(request))

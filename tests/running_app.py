@@ -78,8 +78,8 @@ class App:
                 time.sleep(0.1)
         raise TimeoutError(self.log)
 
-    def end(self, kill: bool = False) -> None:
+    def end(self, how: signal.Signals = signal.SIGTERM) -> None:
         if self.process and self.process.poll() is None:
-            self.process.send_signal(signal.SIGKILL if kill else signal.SIGINT)
+            self.process.send_signal(how)
             self.process.wait(30)
         self.process = None

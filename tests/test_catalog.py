@@ -64,6 +64,15 @@ def test_the_list_is_short_and_no_id_or_repository_stands_twice() -> None:
     assert len({hub(model).repo for model in HUB}) == len(HUB)
 
 
+def test_a_broken_adapter_takes_no_other_away(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "torn").mkdir()
+    (tmp_path / "torn" / "card.json").write_text('{"id": "torn", "na')
+    names = {adapter.id for adapter in Catalog.read(ROOT / "models", tmp_path).adapters("ada")}
+    assert "sentiment-en" in names
+    assert "torn" not in names
+    assert "`torn` can not be read" in caplog.text
+
+
 def test_an_entry_whose_id_is_not_its_file_name_is_refused(tmp_path: Path) -> None:
     (tmp_path / "other.yaml").write_text((ROOT / "models" / "gpt2.yaml").read_text(encoding="utf-8"))
     with pytest.raises(BadInput, match=r"other\.yaml"):
@@ -289,6 +298,22 @@ def test_auto_needs_no_hub_for_what_is_on_disk() -> None:
     assert choice.model.id == "qwen3-1.7b"
 
 
+def test_auto_takes_what_was_taught_for_the_task_before_a_packaged_model_that_does_everything() -> None:
+    machine = processor(2)
+    taught = best(CATALOG, "sentiment", machine, 4 * 10**9, can_use_hub=False)
+    assert (taught.name, taught.model.id) == ("sentiment-en", "all-minilm-l6-v2")
+    for language in LANGUAGES:
+        assert "Sentiment, English" in taught.why.text(language)
+    better = best(CATALOG, "sentiment", machine, 4 * 10**9, can_use_hub=False, on_disk={"distilbert-sst2"})
+    assert (better.name, better.adapter) == ("distilbert-sst2", None)
+
+
+def test_auto_leaves_out_what_has_labels_of_its_own_when_a_person_names_them() -> None:
+    on_disk = {"distilbert-sst2"}
+    choice = best(CATALOG, "sentiment", processor(2), 4 * 10**9, can_use_hub=False, on_disk=on_disk, open_labels=True)
+    assert (choice.name, choice.adapter) == ("smollm2-135m-instruct", None)
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_auto_keeps_its_promises_on_every_machine(task: Any) -> None:
     """It can be had, needs nobody's leave, may be used at work, and fits unless it says that it may not."""
@@ -300,7 +325,7 @@ def test_auto_keeps_its_promises_on_every_machine(task: Any) -> None:
 
 def keeps_its_promises(task: Any, machine: Hardware, free_gb: float, can_use_hub: bool) -> None:
     choice = best(CATALOG, task, machine, int(free_gb * 1e9), can_use_hub)
-    assert task in choice.model.tasks
+    assert task in (choice.adapter.task if choice.adapter else choice.model.tasks)
     assert choice.model.packaged or (can_use_hub and not hub(choice.model).gated)
     assert "-NC" not in choice.model.licence
     tight = choice.why.code == "reason.auto_tight"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from ..catalog import Catalog, HubSource, Model, Task
+from ..catalog import Adapter, Catalog, HubSource, Model, Task
 from ..errors import NotFound
 from ..messages import Message, message
 from .device import Hardware, choose_precision
@@ -40,10 +40,16 @@ TRAINS_ON_CPU = 50_000_000
 
 @dataclass(frozen=True)
 class Choice:
-    """An entry and the reason it was taken."""
+    """An entry and the reason it was taken; `adapter` goes on top of it."""
 
     model: Model
     why: Message
+    adapter: Adapter | None = None
+
+    @property
+    def name(self) -> str:
+        """What to lease."""
+        return self.adapter.id if self.adapter else self.model.id
 
 
 def best(
@@ -53,23 +59,35 @@ def best(
     available_bytes: int,
     can_use_hub: bool,
     on_disk: Collection[str] = (),
+    open_labels: bool = False,
 ) -> Choice:
     """The entry to take for a task when a person left it to the app.
 
     `available_bytes` is what is free where the model would lie: graphics memory on "cuda", else main memory.
     `on_disk`: ids of entries that need no download. Entries that are gated or not for commercial use are left
-    to people. Many languages go before few, the Hub's entries before the packaged ones, then `rank` decides.
+    to people. Many languages go before few, the Hub's entries before the packaged ones, then `rank` decides; an
+    adapter that ships with the app, taught for the task, goes before a packaged model that does many things.
+    `open_labels`: a person names the labels, so what was taught other ones is out.
     Raises NotFound when no entry does the task.
     """
-    candidates = [m for m in catalog.models(task) if _may(m, task) and _to_be_had(m, can_use_hub, on_disk)]
+    fit = [m for m in catalog.models(task) if _may(m, task) and not (open_labels and m.kind == "classifier")]
+    candidates = [m for m in fit if _to_be_had(m, can_use_hub, on_disk)]
     if not candidates:
         raise NotFound("no_model_for_task", task=task)
     good = [m for m in candidates if _fits(m, hardware, available_bytes) and _fast(m, task, hardware)]
+    taught = None if open_labels or any(not m.packaged for m in good) else _taught(catalog, task)
+    if taught and _fits(base := catalog.model(taught.base), hardware, available_bytes):
+        return Choice(base, message("reason.auto_taught", adapter=taught.name, model=base.name), taught)
     if not good:
         smallest = min(candidates, key=lambda m: needed_bytes(m, hardware))
         return Choice(smallest, _reason("auto_tight", smallest, hardware, available_bytes))
     model = min(good, key=lambda m: (m.packaged, len(m.languages) <= 2, m.rank))
     return Choice(model, _reason(_code(model, hardware, can_use_hub), model, hardware, available_bytes))
+
+
+def _taught(catalog: Catalog, task: Task) -> Adapter | None:
+    """The adapter that ships with the app for a task, on a packaged base."""
+    return next((a for a in catalog.adapters("", task) if catalog.model(a.base).packaged), None)
 
 
 def needed_bytes(model: Model, hardware: Hardware) -> int:

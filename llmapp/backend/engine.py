@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..catalog import Model
+from ..catalog import Adapter, Model
 from ..errors import BadInput
 from ..messages import Message
 
@@ -102,7 +102,7 @@ class EngineInfo:
     revision: str
     precision: Precision
     weights: str
-    adapter: str | None = None
+    adapter: Adapter | None = None
     labels: tuple[str, ...] = ()
 
 

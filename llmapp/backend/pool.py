@@ -222,8 +222,7 @@ class Pool:
         if slot.loaded is None or slot.tokens is None:
             raise Busy("lease_stopped", model=slot.model.name)
         view = slot.loaded.base if adapter is None else self._view(slot.loaded, adapter)
-        name = adapter.id if adapter else None
-        info = EngineInfo(slot.model, slot.revision, slot.precision, slot.weights, name, view.labels)
+        info = EngineInfo(slot.model, slot.revision, slot.precision, slot.weights, adapter, view.labels)
         slot.engine = TorchEngine(view.model, view.kind, slot.tokens, info, self._guard)
         return slot.engine
 

@@ -59,6 +59,12 @@ def offered(model: Model) -> tuple[str, ...]:
     return tuple(tag for tag in model.languages if tag in known)
 
 
+def sides(model: Model) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Languages a model translates from, and those it translates to."""
+    offers = offered(model)
+    return (offers[:1], offers[1:]) if model.one_way else (offers, offers)
+
+
 def caveat(model: Model) -> Message | None:
     """What a person should know before trusting this model's translations, or None."""
     if model.kind != "causal" or model.parameters >= 10**9:
@@ -98,6 +104,9 @@ def _languages(model: Model, text: str, target: str, source: str) -> tuple[tuple
         if tag not in offers and pair[0] != pair[1]:
             language = Message(f"language.{tag}")
             raise BadInput("translation_language", language=language, model=model.name, offers=", ".join(offers))
+    if model.one_way and pair == offers[::-1]:
+        first, second = (Message(f"language.{tag}") for tag in offers)
+        raise BadInput("translation_one_way", model=model.name, source=first, target=second)
     return pair, detection
 
 

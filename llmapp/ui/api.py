@@ -23,8 +23,8 @@ from ..finetune.settings import EFFORTS
 from ..jobs.job import JobStatus
 from ..tasks.chat import ChatOptions, reply
 from ..tasks.language import detect, normalise
-from ..tasks.sentiment import classify as sort_texts
-from ..tasks.sentiment import sentiment as judge
+from ..tasks.sentiment import classify_each as sort_texts
+from ..tasks.sentiment import sentiment_each as judge
 from ..tasks.summarize import SummaryOptions
 from ..tasks.summarize import summarize as write_summary
 from ..tasks.translate import translate as write_translation
@@ -154,8 +154,8 @@ def sentiment(services: Services, text: str, model: str = "auto", request: gr.Re
     """
     text = _text(text, "text")
     services.guard.characters(text)
-    made = result(stream(services, request, "sentiment", model, lambda engine: iter([judge(engine, [text])])))
-    judgement = made.value[0]
+    made = result(stream(services, request, "sentiment", model, lambda engine: judge(engine, [text])))
+    judgement = made.value
     return {"label": judgement.label, "scores": dict(judgement.scores), **made_by(made.info)}
 
 
@@ -177,9 +177,11 @@ def classify(
     """
     text, own = _text(text, "text"), tuple(map(clean, labels or ()))
     services.guard.characters(text + "".join(own))
-    moments = stream(services, request, "sentiment", model, lambda e: iter([sort_texts(e, [text], own, multi_label)]))
+    moments = stream(
+        services, request, "sentiment", model, lambda e: sort_texts(e, [text], own, multi_label), open_labels=bool(own)
+    )
     made = result(moments)
-    return {"labels": dict(made.value[0].scores), **made_by(made.info)}
+    return {"labels": dict(made.value.scores), **made_by(made.info)}
 
 
 def finetune(

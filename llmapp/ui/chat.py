@@ -18,7 +18,7 @@ from .chat_page import Given, Page, Updates
 from .chat_shelf import build_shelf, wire_shelf
 from .chat_turn import Shown, answer, attachments
 from .events import MODEL_QUEUE, PRIVATE, bind
-from .model_choice import AUTO, auto, model_choices, resolve, wanted
+from .model_choice import AUTO, auto, model_choices, offered_models, resolve, wanted
 from .notice import notice
 from .owners import owner_of
 from .services import Services
@@ -35,7 +35,7 @@ LATEX = [
 FILE_TYPES = [".txt", ".md", ".pdf"]
 
 
-def build(services: Services, demo: gr.Blocks) -> None:
+def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
     """Lay the tab out and wire it."""
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=220, elem_id="chat-shelf"):
@@ -81,6 +81,7 @@ def build(services: Services, demo: gr.Blocks) -> None:
     loaded.then(bind(follow, services, page), [place], page.outputs(), concurrency_limit=None, **quiet)
     model.input(bind(_suit, services, page), [model], [*knobs.values(), why], queue=False, **quiet)
     demo.load(bind(_why, services), [model], [why], queue=False, **quiet)
+    tab.select(bind(offered_models, services, "chat"), [model], [model], queue=False, **quiet)
 
 
 EXAMPLES = ("chat.example_fact", "chat.example_reply", "chat.example_explain")

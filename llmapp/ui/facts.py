@@ -29,7 +29,8 @@ def made_by(info: EngineInfo) -> dict[str, Any]:
         "model": info.model.id,
         "model_name": info.model.name,
         "revision": info.revision,
-        "adapter": info.adapter,
+        "adapter": info.adapter and info.adapter.id,
+        "adapter_name": info.adapter and info.adapter.name,
         "precision": info.precision.kind,
         "weights": info.weights,
     }
@@ -40,8 +41,8 @@ def facts_line(meta: Mapping[str, Any], language: str) -> str:
     if "model_name" not in meta:
         return ""
     parts = [str(meta["model_name"])]
-    if meta.get("adapter"):
-        parts.append(say("facts.adapter", language, adapter=meta["adapter"]))
+    if meta.get("adapter_name"):
+        parts.append(say("facts.adapter", language, adapter=meta["adapter_name"]))
     parts.append(precision(str(meta["precision"]), str(meta["weights"]), language))
     if meta.get("tokens_per_s"):
         parts.append(say("facts.speed", language, speed=meta["tokens_per_s"]))

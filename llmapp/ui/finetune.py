@@ -5,7 +5,7 @@ Starts jobs and reads their folders; what trains is a process of its own and doe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -52,7 +52,7 @@ class Page:
         return [self.runs, self.report, self.stop, self.resume, self.delete]
 
 
-def build(services: Services, demo: gr.Blocks) -> None:
+def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
     """Lay the tab out and wire it."""
     gr.Markdown(w("finetune.intro"), elem_classes="quiet")
     with gr.Row(equal_height=False):
@@ -80,13 +80,13 @@ def build(services: Services, demo: gr.Blocks) -> None:
                 delete = gr.Button(w("finetune.delete"), visible=False, size="sm", elem_id="finetune-delete")
     del sample
     page = Page(file, text, label, preview, found, name, effort, start, runs, report, stop, resume, delete)
-    _wire(services, demo, page)
+    _wire(services, (demo.load, tab.select), page)
 
 
 SAMPLE = Path(__file__).parent / "samples" / "classify.csv"
 
 
-def _wire(services: Services, demo: gr.Blocks, page: Page) -> None:
+def _wire(services: Services, opens: Sequence[Callable[..., Any]], page: Page) -> None:
     chosen = [page.file, page.text, page.label]
     data = [page.text, page.label, page.preview, page.found, page.start]
     page.file.change(bind(_opened, page), [page.file], data, **QUIET)
@@ -99,7 +99,7 @@ def _wire(services: Services, demo: gr.Blocks, page: Page) -> None:
         **QUIET,
     )
     look = bind(_look, services, page)
-    for event in (demo.load, page.runs.input, gr.Timer(TICK_S).tick):
+    for event in (*opens, page.runs.input, gr.Timer(TICK_S).tick):
         event(look, [page.runs], page.running(), **QUIET)
     for button, act in ((page.stop, _stop), (page.resume, _resume), (page.delete, _delete)):
         button.click(bind(act, services, page), [page.runs], page.running(), **QUIET)

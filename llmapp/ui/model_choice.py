@@ -15,29 +15,31 @@ from ..messages import message, say
 from .facts import size
 from .owners import owner_of
 from .services import Services
-from .words import w
+from .words import language_of, w
 
 AUTO = "auto"
 
 
-def auto(services: Services, task: Task) -> Choice:
-    """What Auto picks for a task now, and why.
+def auto(services: Services, task: Task, open_labels: bool = False) -> Choice:
+    """What Auto picks for a task now, and why. `open_labels`: a person names the labels.
 
     On a Space that is the best the Hub has for its machine. Elsewhere nothing large is downloaded unasked: it is
     the best of what is on this disk or packaged, until a person has downloaded more in the Models tab.
     """
-    here = _best(services, task, services.settings.on_space and services.settings.may_use_hub)
+    here = _best(services, task, services.settings.on_space and services.settings.may_use_hub, open_labels)
     if services.settings.on_space or not services.sources.hub_in_reach():
         return here
-    better = _best(services, task, True).model
+    better = _best(services, task, True, open_labels).model
     if better.id == here.model.id or services.sources.where(better):
         return here
     megabytes = getattr(better.sources[0], "bytes", 0) / 1e6
-    why = message("reason.auto_better", model=here.model.name, better=better.name, size=size(megabytes))
+    why = message(
+        "reason.auto_better", model=(here.adapter or here.model).name, better=better.name, size=size(megabytes)
+    )
     return replace(here, why=why)
 
 
-def _best(services: Services, task: Task, can_use_hub: bool) -> Choice:
+def _best(services: Services, task: Task, can_use_hub: bool, open_labels: bool) -> Choice:
     on_disk = {model.id for model in services.catalog.models(task) if services.sources.where(model)}
     return best(
         services.catalog,
@@ -46,23 +48,24 @@ def _best(services: Services, task: Task, can_use_hub: bool) -> Choice:
         available_memory(services.hardware),
         can_use_hub=can_use_hub,
         on_disk=on_disk,
+        open_labels=open_labels,
     )
 
 
-def resolve(services: Services, task: Task, name: str, owner: str) -> str:
+def resolve(services: Services, task: Task, name: str, owner: str, open_labels: bool = False) -> str:
     """A choice of the page or the API as a model or adapter id. Raises NotFound."""
     if name in ("", AUTO):
-        return auto(services, task).model.id
+        return auto(services, task, open_labels).name
     services.catalog.resolve(name, owner)
     return name
 
 
-def wanted(services: Services, task: Task, name: str, request: gr.Request | None) -> str:
+def wanted(services: Services, task: Task, name: str, request: gr.Request | None, open_labels: bool = False) -> str:
     """`resolve` for a request. Raises Refused for a stranger whose choice would have to be downloaded first."""
     owner = owner_of(services.settings, request)
-    found = resolve(services, task, name, owner)
+    found = resolve(services, task, name, owner, open_labels)
     model, _ = services.catalog.resolve(found, owner)
-    if services.sources.where(model) is None and found != auto(services, task).model.id:
+    if services.sources.where(model) is None and found != auto(services, task, open_labels).name:
         try:
             services.guard.manage(request)
         except Refused:
@@ -76,6 +79,13 @@ def model_choices(services: Services, task: Task, owner: str, language: str = ""
     adapters = [(adapter.name, adapter.id) for adapter in services.catalog.adapters(owner, task)]
     models = [(_label(services, m), m.id) for m in services.catalog.models(task) if _reachable(services, m)]
     return [(label, AUTO), *adapters, *models], AUTO
+
+
+def offered_models(services: Services, task: Task, chosen: str, request: gr.Request) -> Any:
+    """An update for a dropdown of models: what there is now; what is chosen stays chosen as long as it is there."""
+    choices, first = model_choices(services, task, owner_of(services.settings, request), language_of(request))
+    kept = chosen in {name for _, name in choices}
+    return gr.update(choices=choices, value=chosen if kept else first)
 
 
 def _reachable(services: Services, model: Model) -> bool:

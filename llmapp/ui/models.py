@@ -35,7 +35,7 @@ class Page:
     status: gr.HTML
 
 
-def build(services: Services, demo: gr.Blocks) -> None:
+def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
     """Lay the tab out and wire it."""
     gr.Markdown(w("models.intro"), elem_classes="quiet")
     with gr.Row(equal_height=False):
@@ -58,7 +58,8 @@ def build(services: Services, demo: gr.Blocks) -> None:
     ):
         button.click(bind(_act, services, page, action), [chosen], [status, table, chosen], **QUIET)
     draw = bind(_draw, services, page)
-    demo.load(draw, [chosen], [status, table, chosen], **QUIET)
+    for opens in (demo.load, tab.select):
+        opens(draw, [chosen], [status, table, chosen], **QUIET)
     gr.Timer(TICK_S).tick(bind(_redraw, services, page), None, [status, table], **QUIET)
 
 

@@ -11,7 +11,7 @@ import gradio as gr
 
 from ..backend.engine import Engine
 from ..messages import Message
-from ..tasks.sentiment import Judgement, classify, sentiment
+from ..tasks.sentiment import BATCH, Judgement, classify_each
 from .events import MODEL_QUEUE, PRIVATE, bind
 from .services import Services
 from .text_tab import (
@@ -27,9 +27,6 @@ from .text_tab import (
 )
 from .words import language_of, w
 from .work import Made, stream
-
-# Lines judged together between two redraws of the page.
-BATCH = 16
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,7 @@ class Judged:
     judgements: Sequence[Judgement]
 
 
-def build(services: Services, demo: gr.Blocks) -> None:
+def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
     """Lay the tab out and wire it."""
     with gr.Row(equal_height=False):
         with gr.Column(min_width=320):
@@ -92,7 +89,7 @@ def build(services: Services, demo: gr.Blocks) -> None:
         **MODEL_QUEUE,
         **PRIVATE,
     )
-    wire_given(services, demo, "sentiment", page.given, status)
+    wire_given(services, (demo.load, tab.select), "sentiment", page.given, status)
 
 
 def run(
@@ -102,17 +99,20 @@ def run(
     text = need_text(services, request, "sentiment", text)
     texts = [line for line in text.splitlines() if line.strip()] if each_line else [text]
     own = tuple(part.strip() for part in labels.replace("，", ",").split(",") if part.strip())
-    moments = stream(services, request, "sentiment", model, lambda engine: _judge(engine, texts, own))
+    moments = stream(
+        services, request, "sentiment", model, lambda engine: _judge(engine, texts, own), open_labels=bool(own)
+    )
     language = language_of(request)
     yield from with_buttons(page.given, (_moment(page, moment, each_line, language) for moment in moments))
 
 
 def _judge(engine: Engine, texts: list[str], labels: tuple[str, ...]) -> Iterator[Judged]:
+    """A moment for each batch that was judged."""
     found: list[Judgement] = []
-    for start in range(0, len(texts), BATCH):
-        batch = texts[start : start + BATCH]
-        found += classify(engine, batch, labels) if labels else sentiment(engine, batch)
-        yield Judged(texts[: len(found)], tuple(found))
+    for judgement in classify_each(engine, texts, labels):
+        found.append(judgement)
+        if len(found) % BATCH == 0 or len(found) == len(texts):
+            yield Judged(texts[: len(found)], tuple(found))
 
 
 def _moment(page: Page, moment: Message | Made[Judged], each_line: bool, language: str) -> dict[Any, Any]:

@@ -34,8 +34,8 @@ def build(services: Services) -> gr.Blocks:
         _header(services, demo)
         with gr.Tabs(elem_id="tabs"):
             for tab_id, key, build_tab in TABS:
-                with gr.Tab(w(key), id=tab_id, elem_id=f"tab-{tab_id}"):
-                    build_tab(services, demo)
+                with gr.Tab(w(key), id=tab_id, elem_id=f"tab-{tab_id}") as tab:
+                    build_tab(services, demo, tab)
         api.build(services)
     return demo
 

@@ -11,6 +11,7 @@ import gradio as gr
 from ..messages import Message
 from ..tasks.summarize import SummaryOptions, SummaryUpdate, summarize
 from .events import MODEL_QUEUE, PRIVATE, bind
+from .notice import notice
 from .services import Services
 from .text_tab import (
     Given,
@@ -51,7 +52,7 @@ class Page:
         return [self.summary, self.status, self.made, self.given.run, self.given.stop]
 
 
-def build(services: Services, demo: gr.Blocks) -> None:
+def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
     """Lay the tab out and wire it."""
     with gr.Row(equal_height=False):
         with gr.Column(min_width=320):
@@ -82,7 +83,7 @@ def build(services: Services, demo: gr.Blocks) -> None:
         **MODEL_QUEUE,
         **PRIVATE,
     )
-    wire_given(services, demo, "summarize", page.given, status)
+    wire_given(services, (demo.load, tab.select), "summarize", page.given, status)
 
 
 def run(
@@ -111,6 +112,6 @@ def _moment(page: Page, moment: Message | Made[SummaryUpdate], language: str, re
     read = tell(request, "summarize.coverage", read=update.words_read, total=update.words_total)
     return {
         page.summary: update.text,
-        page.status: f'<p class="quiet">{part}</p>',
+        page.status: f'<p class="quiet">{part}</p>' + "".join(notice(note.text(language)) for note in update.notes),
         page.made: made_line(moment, language, read),
     }

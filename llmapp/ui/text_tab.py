@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -15,11 +15,10 @@ from ..messages import Message
 from ..tasks.documents import read_document
 from .events import PRIVATE, bind
 from .facts import facts_line, made_by
-from .model_choice import model_choices
+from .model_choice import model_choices, offered_models
 from .notice import notice
-from .owners import owner_of
 from .services import Services
-from .words import language_of, tell, w
+from .words import tell, w
 from .work import Made, page_key
 
 FILE_TYPES = [".txt", ".md", ".pdf"]
@@ -63,12 +62,15 @@ def build_buttons(task: Task) -> tuple[gr.Button, gr.Button]:
     return run, stop
 
 
-def wire_given(services: Services, demo: gr.Blocks, task: Task, given: Given, status: gr.HTML | gr.Markdown) -> None:
-    """File to text, Stop, and this person's own models when the page opens."""
+def wire_given(
+    services: Services, opens: Sequence[Callable[..., Any]], task: Task, given: Given, status: gr.HTML | gr.Markdown
+) -> None:
+    """File to text, Stop, and the models that there are now at each event of `opens`."""
     quiet = {"queue": False, "show_progress": "hidden", **PRIVATE}
     given.upload.upload(bind(_opened, services), [given.upload], [given.text, status], **quiet)
     given.stop.click(bind(_stop, services, task), None, None, **quiet)
-    demo.load(bind(_models, services, task), None, [given.model], **quiet)
+    for event in opens:
+        event(bind(offered_models, services, task), [given.model], [given.model], **quiet)
 
 
 def running(given: Given) -> dict[Any, Any]:
@@ -120,9 +122,3 @@ def _opened(services: Services, path: str, request: gr.Request) -> tuple[str, st
 
 def _stop(services: Services, task: Task, request: gr.Request) -> None:
     services.turns.stop(page_key(request, task))
-
-
-def _models(services: Services, task: Task, request: gr.Request) -> Any:
-    owner = owner_of(services.settings, request)
-    choices, chosen = model_choices(services, task, owner, language_of(request))
-    return gr.update(choices=choices, value=chosen)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
 from ..messages import Message
-from ..tasks.translate import TranslationUpdate, caveat, offered, translate
+from ..tasks.translate import TranslationUpdate, caveat, sides, translate
 from .events import MODEL_QUEUE, PRIVATE, bind
 from .notice import notice
 from .owners import owner_of
@@ -52,7 +52,7 @@ class Page:
         return [self.translation, self.status, self.made, self.given.run, self.given.stop]
 
 
-def build(services: Services, demo: gr.Blocks) -> None:
+def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
     """Lay the tab out and wire it."""
     sources, targets = _languages(services, "")
     with gr.Row():
@@ -100,24 +100,28 @@ def build(services: Services, demo: gr.Blocks) -> None:
         show_progress="hidden",
         **PRIVATE,
     )
-    wire_given(services, demo, "translate", page.given, status)
+    wire_given(services, (demo.load, tab.select), "translate", page.given, status)
 
 
 def _languages(services: Services, model_id: str) -> tuple[list[Any], list[Any]]:
     """Choices for both sides: what a model offers; for Auto, what any model that is here or packaged does."""
     models = [services.catalog.model(model_id)] if model_id else services.catalog.models("translate")
     here = [m for m in models if model_id or m.packaged or services.sources.where(m)]
-    codes = dict.fromkeys(code for m in here for code in offered(m))
-    names = [(w(f"language.{code}"), code) for code in codes]
-    return [(w("translate.auto"), AUTO), *names], [(w("translate.auto_target"), AUTO), *names]
+    sources, targets = (dict.fromkeys(code for m in here for code in sides(m)[side]) for side in (0, 1))
+    return [(w("translate.auto"), AUTO), *_named(sources)], [(w("translate.auto_target"), AUTO), *_named(targets)]
+
+
+def _named(codes: Iterable[str]) -> list[Any]:
+    return [(w(f"language.{code}"), code) for code in codes]
 
 
 def _offer(services: Services, model: str, source: str, target: str, request: gr.Request) -> tuple[Any, Any]:
     found = None if model == AUTO else services.catalog.resolve(model, owner_of(services.settings, request))[0]
-    sides = _languages(services, found.id if found else "")
-    codes = {code for _, code in sides[0]}
-    values = (side if side in codes else AUTO for side in (source, target))
-    return tuple(gr.update(choices=choices, value=value) for choices, value in zip(sides, values, strict=True))
+    both = zip(_languages(services, found.id if found else ""), (source, target), strict=True)
+    return tuple(
+        gr.update(choices=choices, value=chosen if chosen in {code for _, code in choices} else AUTO)
+        for choices, chosen in both
+    )
 
 
 def run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -108,14 +109,14 @@ def test_reload_keeps_the_conversation_also_in_the_middle_of_an_answer(app: App,
     wait_until_done(page)
 
 
-@pytest.mark.parametrize("kill", [False, True], ids=["interrupted", "killed"])
-def test_restart_keeps_the_conversation(app: App, new_page: Callable[..., Page], kill: bool) -> None:
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL], ids=["ended", "killed"])
+def test_restart_keeps_the_conversation(app: App, new_page: Callable[..., Page], how: signal.Signals) -> None:
     page = new_page()
     open_chat(page, app)
     send(page, LONG)
     wait_for_words(page, 12)
     page.wait_for_timeout(1500)
-    app.end(kill=kill)
+    app.end(how)
     app.start()
     page = new_page()
     open_chat(page, app)

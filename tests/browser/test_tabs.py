@@ -13,6 +13,7 @@ from .conftest import App
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 TABS = ("chat", "summarize", "translate", "sentiment", "finetune", "models")
 READY_MS = 180_000
+SAMPLE = Path(__file__).parents[2] / "llmapp" / "ui" / "samples" / "classify.csv"
 ARTICLE = (
     "The town library will close for six weeks from Monday for repairs to its roof, which has leaked since the storm "
     "in March. Books can be returned at the town hall, and the reading group will meet in the school. The council "
@@ -76,6 +77,30 @@ def test_sentiment(shared_app: App, new_page: Callable[..., Page]) -> None:
     page.locator("#sentiment-run").click()
     expect(page.locator("#sentiment-bars")).to_contain_text("positive", timeout=READY_MS)
     assert page.locator("#sentiment-bars h2").inner_text().strip() == "positive"
+
+
+def test_finetune_from_a_table_to_an_answer(shared_app: App, new_page: Callable[..., Page]) -> None:
+    """The sample is taught, tested on rows kept back, and the Sentiment tab answers with it, without a reload."""
+    page = new_page()
+    open_tab(page, shared_app, "finetune")
+    page.locator("#finetune-file input[type=file]").set_input_files(SAMPLE)
+    expect(page.locator("#finetune-found")).to_contain_text("60 rows can be used. Labels: complaint, praise, question")
+    page.get_by_label("Name of what it learns").fill("Shop mail")
+    page.locator("#finetune-start").click()
+    expect(page.locator("#finetune-report .progress")).to_be_visible(timeout=READY_MS)
+    page.reload(wait_until="domcontentloaded")
+    page.get_by_role("tab").nth(TABS.index("finetune")).click()
+    expect(page.locator("#finetune-report")).to_contain_text("rows it never saw", timeout=READY_MS)
+    expect(page.locator("#finetune-report table.matrix tbody tr")).to_have_count(3)
+    page.get_by_role("tab").nth(TABS.index("sentiment")).click()
+    page.locator("#tab-sentiment").get_by_text("More settings").click()
+    page.locator("#sentiment-model input").click()
+    page.get_by_role("option", name="Shop mail").click()
+    page.locator("#sentiment-text textarea").fill("Thank you, the soup was lovely!")
+    page.locator("#sentiment-run").click()
+    expect(page.locator("#sentiment-bars")).to_contain_text("complaint", timeout=READY_MS)
+    assert page.locator("#sentiment-bars h2").inner_text().strip() == "praise"
+    expect(page.locator("#tab-sentiment")).to_contain_text("Shop mail")
 
 
 def test_models_shows_what_is_on_disk_and_loaded(shared_app: App, new_page: Callable[..., Page]) -> None:

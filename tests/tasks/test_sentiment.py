@@ -83,7 +83,7 @@ def test_a_classifier_answers_with_its_own_labels():
 
 @pytest.mark.parametrize("kind", ["encoder", "causal"])
 def test_what_an_adapter_gave_a_head_is_a_classifier(kind):
-    engine = replace(classifier(), adapter="mine", labels=("calm", "angry", "sad"))
+    engine = replace(classifier(), labels=("calm", "angry", "sad"))
     engine.model = replace(engine.model, kind=kind)
     assert sentiment(engine, ["calm"])[0].label == "calm"
 

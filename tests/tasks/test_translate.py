@@ -11,7 +11,7 @@ from llmapp.errors import BadInput
 from llmapp.tasks.examples import PARALLEL
 from llmapp.tasks.language import NAMES
 from llmapp.tasks.splitting import lines
-from llmapp.tasks.translate import BATCH, LONGEST, WINDOW, caveat, default_target, offered, translate
+from llmapp.tasks.translate import BATCH, LONGEST, WINDOW, caveat, default_target, offered, sides, translate
 from tests.fake_engine import MODEL, FakeEngine, written
 
 LETTER = """Dear Ann,
@@ -209,6 +209,16 @@ def test_what_is_offered_depends_on_the_kind_of_model():
     assert offered(replace(many, kind="seq2seq")) == offered(replace(many, chat=True)) == ("en", "it", "de")
     assert set(PARALLEL) <= set(NAMES)
     assert len({len(examples) for examples in PARALLEL.values()}) == 1
+
+
+def test_a_one_way_model_offers_and_takes_one_direction():
+    marian = seq2seq(family="marian", languages=("en", "zh"))
+    assert sides(marian.info.model) == (("en",), ("zh",))
+    assert sides(MODEL) == (offered(MODEL), offered(MODEL))
+    with pytest.raises(BadInput, match="from English to Chinese only") as refused:
+        last(marian, "今天天气很好。", "en", "zh")
+    assert refused.value.code == "translation_one_way"
+    assert last(marian, "Hello.", "", "").target == "zh"
 
 
 def test_small_writers_are_labelled_as_rough():
