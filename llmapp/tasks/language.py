@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from ..catalog import Model
 from ..errors import BadInput
-from ..messages import say
+from ..messages import Message, message, say
 
 UNDETERMINED = "und"
 """BCP-47 for "nobody knows": numbers, a single word that many languages share, nothing."""
@@ -64,6 +65,14 @@ def detect(text: str) -> Detection:
     if best == _NO_TEXT or confidence < GUESS:
         return Detection(UNDETERMINED, 0.0, candidates, certain=False)
     return Detection(best, round(confidence, 4), candidates, certain=confidence >= CERTAIN)
+
+
+def foreign(text: str, model: Model) -> Message | None:
+    """What to say of a text that is certainly in a language the model was not made for."""
+    found = detect(text)
+    if not found.certain or found.language in model.languages:
+        return None
+    return message("reason.language_foreign", model=model.name, language=Message(f"language.{found.language}"))
 
 
 def normalise(tag: str) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ..backend.engine import Engine, ScoreRequest
 from ..errors import BadInput
 from ..messages import Message, message
-from .language import detect
+from .language import foreign
 from .splitting import chunks
 
 WINDOW = 256
@@ -153,10 +153,8 @@ def _judgement(engine: Engine, text: str, scores: list[Scores], weights: list[in
         for label in scores[0]
     }
     notes = [message("reason.read_in_windows", windows=len(scores))] if len(scores) > 1 else []
-    found = detect(text)
-    if found.certain and found.language not in engine.info.model.languages:
-        language = Message(f"language.{found.language}")
-        notes.append(message("reason.language_foreign", model=engine.info.model.name, language=language))
+    if warning := foreign(text, engine.info.model):
+        notes.append(warning)
     return Judgement(max(mean, key=mean.__getitem__), mean, len(scores), tuple(notes))
 
 

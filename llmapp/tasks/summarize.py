@@ -16,7 +16,7 @@ from ..backend.engine import Engine, Finish, Piece, Request, Sampling, Turn
 from ..catalog import Model
 from ..errors import BadInput, TooLong
 from ..messages import Message, message
-from .language import detect, name, normalise
+from .language import detect, foreign, name, normalise
 from .splitting import chunks, sentences
 
 LENGTHS = {"sentence": 1, "short": 3, "medium": 6, "long": 12}
@@ -147,8 +147,8 @@ def _wish(model: Model, text: str, options: SummaryOptions) -> tuple[_Wish, tupl
     notes = []
     if model.kind == "causal" and model.parameters < 10**9:
         notes.append(message("reason.summary_rough", model=model.name))
-    if own and own not in model.languages:
-        notes.append(message("reason.language_foreign", model=model.name, language=Message(f"language.{own}")))
+    if warning := foreign(text, model):
+        notes.append(warning)
     return _Wish(options.form, min(LENGTHS[options.length], most), options.focus, language, said), tuple(notes)
 
 

@@ -13,6 +13,7 @@ import gradio as gr
 from ..backend.engine import Sampling
 from ..conversations import Conversation, Entry
 from ..errors import NotFound, Stale
+from ..messages import say
 from . import chat_view
 from .chat_page import Given, Page, Updates
 from .chat_shelf import build_shelf, wire_shelf
@@ -73,7 +74,7 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
     page = Page(chatbot, box, status, proceed, place, model, system, knobs, shelf)
     _wire(services, page)
     for key, button in zip(EXAMPLES, tries, strict=True):
-        button.click(bind(_example, key), None, [box], queue=False, show_progress="hidden", **PRIVATE)
+        button.click(bind(_example, services, key), None, [box], queue=False, show_progress="hidden", **PRIVATE)
     wire_shelf(services, page, show)
     quiet = {"show_progress": "hidden", **PRIVATE}
     loaded = demo.load(bind(opened, services, page), None, [*page.outputs(), model], queue=False, **quiet)
@@ -87,8 +88,10 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
 EXAMPLES = ("chat.example_fact", "chat.example_reply", "chat.example_explain")
 
 
-def _example(key: str, request: gr.Request) -> dict[str, Any]:
-    return {"text": tell(request, key), "files": []}
+def _example(services: Services, key: str, request: gr.Request) -> dict[str, Any]:
+    """In the page's language where the model that answers knows it, else in English."""
+    known = language_of(request) in auto(services, "chat").model.languages
+    return {"text": tell(request, key) if known else say(key, "en"), "files": []}
 
 
 def _options(services: Services) -> tuple[gr.Dropdown, gr.HTML, gr.Textbox, dict[str, Any]]:
@@ -125,7 +128,9 @@ def _why(services: Services, model: str, request: gr.Request) -> str:
     """Why Auto took what it took, or what the picked model is good and bad at."""
     language = language_of(request)
     if model == AUTO:
-        text = auto(services, "chat").why.text(language)
+        choice = auto(services, "chat")
+        foreign = "" if language in choice.model.languages else choice.model.note.get(language, "")
+        text = " ".join(filter(None, (choice.why.text(language), foreign)))
     else:
         found, _ = services.catalog.resolve(model, owner_of(services.settings, request))
         text = found.note.get(language, "")

@@ -63,7 +63,9 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
                 text = gr.Dropdown([], label=w("finetune.text"), elem_id="finetune-text")
                 label = gr.Dropdown([], label=w("finetune.label"), elem_id="finetune-label")
             found = gr.HTML(elem_id="finetune-found", padding=False)
-            preview = gr.Dataframe(interactive=False, visible=False, wrap=True, label=w("finetune.preview"))
+            preview = gr.Dataframe(
+                interactive=False, visible=False, wrap=True, label=w("finetune.preview"), elem_id="finetune-preview"
+            )
             name = gr.Textbox("", label=w("finetune.name"), placeholder=w("finetune.name_info"), max_length=60)
             effort = gr.Radio(
                 [(w(f"finetune.{effort}"), effort) for effort in EFFORTS],
@@ -256,4 +258,5 @@ def _matrix(report: Mapping[str, Any], language: str) -> str:
         f"<tr><th>{label}</th>" + "".join(f"<td>{count}</td>" for count in counts) + "</tr>"
         for label, counts in zip(labels, report["confusion"], strict=True)
     )
-    return f'<table class="matrix"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+    table = f'<table class="matrix"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+    return f'<div class="scroll">{table}</div>'

@@ -11,6 +11,7 @@ import gradio as gr
 from ..errors import BadInput, LlmappError
 from ..messages import say
 from ..settings import AppSettings
+from ..tasks.language import detect
 from . import http, shell
 from .model_choice import AUTO, resolve
 from .models import load
@@ -34,6 +35,7 @@ def warm_up(services: Services) -> None:
         load(services, resolve(services, "chat", AUTO, ""), "")
     except LlmappError as error:
         log.warning("no model could be made ready: %s", error)
+    detect("The first text takes a second longer: now rather than under somebody's first question.")
 
 
 def manager_link(settings: AppSettings, key: str) -> str:

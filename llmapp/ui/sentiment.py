@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from ..backend.engine import Engine
-from ..messages import Message
+from ..messages import Message, say
 from ..tasks.sentiment import BATCH, Judgement, classify_each
 from .events import MODEL_QUEUE, PRIVATE, bind
 from .services import Services
@@ -72,7 +72,6 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
             bars = gr.Label(label=w("sentiment.result"), num_top_classes=8, elem_id="sentiment-bars")
             status = gr.Markdown(w("sentiment.nothing_yet"), elem_id="sentiment-status", elem_classes="quiet")
             table = gr.Dataframe(
-                headers=["text", "label", "score"],
                 interactive=False,
                 visible=False,
                 wrap=True,
@@ -119,12 +118,12 @@ def _moment(page: Page, moment: Message | Made[Judged], each_line: bool, languag
     if isinstance(moment, Message):
         return {page.status: waiting(moment, language)}
     judged = moment.value
+    headers = [say(f"sentiment.{column}", language) for column in ("text", "label", "probability")]
     rows = [[t, j.label, round(j.scores[j.label], 3)] for t, j in zip(judged.texts, judged.judgements, strict=True)]
-    first = judged.judgements[0]
-    coverage = "".join(f'<p class="quiet">{escape(note.text(language))}</p>' for note in first.notes)
+    notes = dict.fromkeys(note.text(language) for judgement in judged.judgements for note in judgement.notes)
     return {
-        page.bars: gr.update(value=dict(first.scores), visible=not each_line),
-        page.table: gr.update(value=rows, visible=each_line),
-        page.status: coverage,
+        page.bars: gr.update(value=dict(judged.judgements[0].scores), visible=not each_line),
+        page.table: gr.update(value={"headers": headers, "data": rows}, visible=each_line),
+        page.status: "".join(f'<p class="quiet">{escape(note)}</p>' for note in notes),
         page.made: made_line(moment, language),
     }

@@ -89,6 +89,12 @@ def test_the_same_seed_gives_the_same_answer(services: Services) -> None:
     assert kept(services, third).text != kept(services, first).text
 
 
+def test_a_question_in_a_language_the_model_was_not_made_for_is_answered_with_a_warning(services: Services) -> None:
+    codes = {note.code for note in run(services, begun(services, "今天的天气怎么样？"))[-1].notes}
+    assert codes == {"reason.language_foreign"}
+    assert run(services, begun(services, "How is the weather today?"))[-1].notes == ()
+
+
 def test_a_page_that_closes_keeps_what_was_written(services: Services) -> None:
     conversation = begun(services)
     stream = answer(services, OWNER, conversation, ASKED, threading.Event())
