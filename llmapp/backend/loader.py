@@ -188,6 +188,8 @@ def _built(model: Model, auto: str, folder: Path, config: Any, precision: Precis
 
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
+    # Its import, peft's too, warns that a kernel could be fetched from the Hub: nothing a person can or should do.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     options: dict[str, Any] = {
         "config": config,
         "dtype": getattr(torch, precision.compute),
@@ -229,8 +231,6 @@ def _nf4(precision: Precision) -> Any:
 
 
 def _import_quantizer() -> Any:
-    # It warns at import that a kernel could be fetched from the Hub: nothing a person can or should do.
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     try:
         import bitsandbytes
     except (ImportError, OSError, RuntimeError) as problem:

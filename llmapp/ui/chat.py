@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from html import escape
@@ -18,7 +17,8 @@ from . import chat_view
 from .chat_page import Given, Page, Updates
 from .chat_shelf import build_shelf, wire_shelf
 from .chat_turn import Shown, answer, attachments
-from .events import MODEL_QUEUE, PRIVATE, bind
+from .events import PRIVATE, bind
+from .line import Waiter, Work, wire_line
 from .model_choice import AUTO, auto, model_choices, offered_models, resolve, wanted
 from .notice import notice
 from .owners import owner_of
@@ -72,7 +72,7 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
             model, why, system, knobs = _options(services)
         place = gr.Textbox("", visible=False)
     page = Page(chatbot, box, status, proceed, place, model, system, knobs, shelf)
-    _wire(services, page)
+    _wire(services, demo, page)
     for key, button in zip(EXAMPLES, tries, strict=True):
         button.click(bind(_example, services, key), None, [box], queue=False, show_progress="hidden", **PRIVATE)
     wire_shelf(services, page, show)
@@ -137,19 +137,17 @@ def _why(services: Services, model: str, request: gr.Request) -> str:
     return f"<p>{escape(text)}</p>"
 
 
-def _wire(services: Services, page: Page) -> None:
-    generating = {
-        "inputs": page.inputs(),
-        "outputs": page.outputs(),
-        "show_progress": "minimal",
-        **MODEL_QUEUE,
-        **PRIVATE,
-    }
-    page.box.submit(bind(send, services, page), **generating)
-    page.proceed.click(bind(go_on, services, page), **generating)
-    page.chatbot.retry(bind(retry, services, page), **generating)
-    page.chatbot.edit(bind(edit, services, page), **generating)
-    page.box.stop(bind(stop, services), None, None, queue=False, show_progress="hidden", **PRIVATE)
+def _wire(services: Services, demo: gr.Blocks, page: Page) -> None:
+    starts = (
+        (page.box.submit, send),
+        (page.proceed.click, go_on),
+        (page.chatbot.retry, retry),
+        (page.chatbot.edit, edit),
+    )
+    work = Work([(trigger, bind(act, services, page)) for trigger, act in starts], page.inputs(), page.outputs())
+    box = {True: gr.update(submit_btn=False, stop_btn=True), False: gr.update(submit_btn=True, stop_btn=False)}
+    waiter = Waiter("chat", page.status, {page.box: box[True]}, {page.box: box[False]})
+    wire_line(services, demo, waiter, work, page.box.stop)
 
 
 def send(services: Services, page: Page, given: Given, request: gr.Request) -> Iterator[Updates]:
@@ -198,11 +196,6 @@ def go_on(services: Services, page: Page, given: Given, request: gr.Request) -> 
         return (*entries[:-1], replace(entries[-1], state="writing"))
 
     yield from _answer(services, page, given, request, reopened)
-
-
-def stop(services: Services, request: gr.Request) -> None:
-    """Ask this page's answer to end."""
-    services.turns.stop(page_key(request, "chat"))
 
 
 def _within_limits(services: Services, request: gr.Request, text: str) -> None:
@@ -318,12 +311,14 @@ def follow(services: Services, page: Page, place: str, request: gr.Request) -> I
     yield {page.proceed: gr.skip()}
     owner, language = owner_of(services.settings, request), language_of(request)
     identity = place.partition(":")[0]
-    while identity and not services.turns.running(page_key(request, "chat")):
-        entries = services.conversations.get(owner, identity).entries
-        yield show(services, page, owner, identity, language)
-        if not entries or entries[-1].state != "writing":
-            return
-        time.sleep(FOLLOW_S)
+    with services.turns.watch(page_key(request, "chat")) as left:
+        while identity and not left.is_set():
+            entries = services.conversations.get(owner, identity).entries
+            yield show(services, page, owner, identity, language)
+            if not entries or entries[-1].state != "writing":
+                return
+            left.wait(FOLLOW_S)
+    yield {page.proceed: gr.skip()}  # Gradio draws the last one again when it ends, over what the page turned to
 
 
 def _closed(services: Services, request: gr.Request) -> None:

@@ -136,6 +136,7 @@ def _rename(services: Services, place: str, title: str, request: gr.Request) -> 
 
 def _delete(services: Services, page: Page, show: Show, place: str, request: gr.Request) -> dict[Any, Any]:
     owner = owner_of(services.settings, request)
+    services.turns.leave(page_key(request, "chat"))
     if place:
         services.conversations.delete(owner, _identity(place))
     return show(services, page, owner, "", language_of(request))
@@ -179,6 +180,7 @@ def _bring_in(services: Services, page: Page, show: Show, path: str, request: gr
     owner, language = owner_of(services.settings, request), language_of(request)
     file = Path(path)
     services.guard.size(request, file.stat().st_size)
+    services.turns.leave(page_key(request, "chat"))
     brought = services.conversations.import_text(owner, file.read_text(encoding="utf-8-sig"), file.name)
     updates = show(services, page, owner, brought[0].id if brought else "", language)
     return updates | {page.status: notice(tell(request, "chat.imported", count=len(brought)))}
@@ -188,6 +190,7 @@ def _delete_all(services: Services, page: Page, show: Show, sure: str, request: 
     owner, language = owner_of(services.settings, request), language_of(request)
     if sure.strip().lower() not in ("delete", "删除"):
         raise gr.Error(tell(request, "chat.delete_all_type"), title="", print_exception=False)
+    services.turns.leave(page_key(request, "chat"))
     count = services.forget(owner)
     updates = show(services, page, owner, "", language)
     return updates | {

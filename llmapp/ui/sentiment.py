@@ -12,7 +12,8 @@ import gradio as gr
 from ..backend.engine import Engine
 from ..messages import Message, say
 from ..tasks.sentiment import BATCH, Judgement, classify_each
-from .events import MODEL_QUEUE, PRIVATE, bind
+from .events import bind
+from .line import Work
 from .services import Services
 from .text_tab import (
     Given,
@@ -80,15 +81,8 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
             )
             made = gr.HTML(padding=False)
     page = Page(Given(text, upload, model, run_button, stop), labels, each_line, status, bars, table, made)
-    run_button.click(
-        bind(run, services, page),
-        page.inputs(),
-        page.outputs(),
-        show_progress="minimal",
-        **MODEL_QUEUE,
-        **PRIVATE,
-    )
-    wire_given(services, (demo.load, tab.select), "sentiment", page.given, status)
+    work = Work([(run_button.click, bind(run, services, page))], page.inputs(), page.outputs())
+    wire_given(services, demo, tab, "sentiment", page.given, status, work)
 
 
 def run(

@@ -10,7 +10,8 @@ import gradio as gr
 
 from ..messages import Message
 from ..tasks.summarize import SummaryOptions, SummaryUpdate, summarize
-from .events import MODEL_QUEUE, PRIVATE, bind
+from .events import bind
+from .line import Work
 from .notice import notice
 from .services import Services
 from .text_tab import (
@@ -75,15 +76,8 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
             status = gr.HTML(elem_id="summarize-status", padding=False)
             made = gr.HTML(padding=False)
     page = Page(Given(text, upload, model, run_button, stop), length, form, focus, status, summary, made)
-    run_button.click(
-        bind(run, services, page),
-        page.inputs(),
-        page.outputs(),
-        show_progress="minimal",
-        **MODEL_QUEUE,
-        **PRIVATE,
-    )
-    wire_given(services, (demo.load, tab.select), "summarize", page.given, status)
+    work = Work([(run_button.click, bind(run, services, page))], page.inputs(), page.outputs())
+    wire_given(services, demo, tab, "summarize", page.given, status, work)
 
 
 def run(

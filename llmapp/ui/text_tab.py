@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -15,11 +15,12 @@ from ..messages import Message
 from ..tasks.documents import read_document
 from .events import PRIVATE, bind
 from .facts import facts_line, made_by
+from .line import Waiter, Work, wire_line
 from .model_choice import model_choices, offered_models
 from .notice import notice
 from .services import Services
 from .words import tell, w
-from .work import Made, page_key
+from .work import Made
 
 FILE_TYPES = [".txt", ".md", ".pdf"]
 
@@ -63,13 +64,20 @@ def build_buttons(task: Task) -> tuple[gr.Button, gr.Button]:
 
 
 def wire_given(
-    services: Services, opens: Sequence[Callable[..., Any]], task: Task, given: Given, status: gr.HTML | gr.Markdown
+    services: Services,
+    demo: gr.Blocks,
+    tab: gr.Tab,
+    task: Task,
+    given: Given,
+    status: gr.HTML | gr.Markdown,
+    work: Work,
 ) -> None:
-    """File to text, Stop, and the models that there are now at each event of `opens`."""
+    """Run and its place in the line, Stop, file to text, and the models that there are now."""
     quiet = {"queue": False, "show_progress": "hidden", **PRIVATE}
     given.upload.upload(bind(_opened, services), [given.upload], [given.text, status], **quiet)
-    given.stop.click(bind(_stop, services, task), None, None, **quiet)
-    for event in opens:
+    waiter = Waiter(task, status, running(given), settled(given))
+    wire_line(services, demo, waiter, work, given.stop.click)
+    for event in (demo.load, tab.select):
         event(bind(offered_models, services, task), [given.model], [given.model], **quiet)
 
 
@@ -118,7 +126,3 @@ def _opened(services: Services, path: str, request: gr.Request) -> tuple[str, st
     words = len(document.text.split())
     sentence = tell(request, "file.read", name=document.name, characters=len(document.text), words=words)
     return document.text, notice(sentence)
-
-
-def _stop(services: Services, task: Task, request: gr.Request) -> None:
-    services.turns.stop(page_key(request, task))

@@ -10,7 +10,8 @@ import gradio as gr
 
 from ..messages import Message
 from ..tasks.translate import TranslationUpdate, caveat, sides, translate
-from .events import MODEL_QUEUE, PRIVATE, bind
+from .events import PRIVATE, bind
+from .line import Work
 from .notice import notice
 from .owners import owner_of
 from .services import Services
@@ -82,14 +83,7 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
             status = gr.HTML(elem_id="translate-status", padding=False)
             made = gr.HTML(padding=False)
     page = Page(Given(text, upload, model, run_button, stop), source, target, swap, status, translation, made)
-    run_button.click(
-        bind(run, services, page),
-        page.inputs(),
-        page.outputs(),
-        show_progress="minimal",
-        **MODEL_QUEUE,
-        **PRIVATE,
-    )
+    work = Work([(run_button.click, bind(run, services, page))], page.inputs(), page.outputs())
     sides = [source, target, text, translation]
     swap.click(bind(_swap), sides, sides, queue=False, show_progress="hidden", **PRIVATE)
     model.change(
@@ -100,7 +94,7 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
         show_progress="hidden",
         **PRIVATE,
     )
-    wire_given(services, (demo.load, tab.select), "translate", page.given, status)
+    wire_given(services, demo, tab, "translate", page.given, status, work)
 
 
 def _languages(services: Services, model_id: str) -> tuple[list[Any], list[Any]]:

@@ -27,13 +27,15 @@ class Turns:
 
     def __init__(self) -> None:
         self._running: dict[str, Turn] = {}
+        self._watching: dict[str, threading.Event] = {}
         self._lock = threading.Lock()
         self._open: dict[str, threading.Event] = {}
 
     @contextmanager
     def begin(self, page: str) -> Iterator[Turn]:
-        """The turn that `stop(page)` and `leave(page)` reach, for as long as the block runs."""
+        """The turn that `stop(page)` and `leave(page)` reach, for as long as the block runs; it ends a watch."""
         turn = Turn()
+        self._look_away(page)
         with self._lock:
             self._running[page] = turn
         try:
@@ -56,12 +58,32 @@ class Turns:
         return self._turn(page) is not None
 
     def leave(self, page: str) -> None:
-        """Ask for an end that the page does not want to see, and wait for it."""
+        """Ask for an end that the page does not want to see, and wait for it; a watch ends too."""
+        self._look_away(page)
         turn = self._turn(page)
         if turn:
             turn.left.set()
             turn.stop.set()
             turn.ended.wait(LEAVING_S)
+
+    @contextmanager
+    def watch(self, page: str) -> Iterator[threading.Event]:
+        """An event that is set when a page that looks on at another page's answer turns to something else."""
+        left = threading.Event()
+        with self._lock:
+            self._watching[page] = left
+        try:
+            yield left
+        finally:
+            with self._lock:
+                if self._watching.get(page) is left:
+                    del self._watching[page]
+
+    def _look_away(self, page: str) -> None:
+        with self._lock:
+            left = self._watching.get(page)
+        if left:
+            left.set()
 
     def _turn(self, page: str) -> Turn | None:
         with self._lock:

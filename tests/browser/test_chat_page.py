@@ -94,6 +94,35 @@ def test_stop_twenty_times_in_a_row(app: App, new_page: Callable[..., Page]) -> 
     wait_until_done(page)
 
 
+def test_who_waits_sees_their_place_and_can_leave_the_line(app: App, new_page: Callable[..., Page]) -> None:
+    """Two more pages ask while the first is answered: places, Stop before it began, the next in line is answered."""
+    first, second, third = new_page(), new_page(), new_page(locale="zh-CN")
+    open_chat(first, app)
+    send(first, LONG)
+    wait_for_words(first, 5)
+    for page in (second, third):
+        open_chat(page, app)
+        expect(page.locator("#conversation")).to_contain_text("lighthouse", timeout=READY_MS)
+    second.get_by_text("New conversation").click()
+    expect(second.locator("#conversation .message")).to_have_count(0)
+    send(second, "What is the capital of Spain?")
+    expect(second.locator("#chat-status")).to_contain_text("1 before you", timeout=READY_MS)
+    third.get_by_text("新对话").click()
+    expect(third.locator("#conversation .message")).to_have_count(0)
+    send(third, "What is the capital of Italy?")
+    expect(third.locator("#chat-status")).to_contain_text("前面还有 2 个", timeout=READY_MS)
+    second.locator("#message .stop-button").click()
+    expect(third.locator("#chat-status")).to_contain_text("前面还有 1 个", timeout=READY_MS)
+    expect(second.locator("#message .submit-button")).to_be_visible()
+    expect(second.locator("#message textarea")).to_have_value("What is the capital of Spain?")
+    first.locator("#message .stop-button").click()
+    expect(third.locator("#conversation")).to_contain_text("Rome", timeout=READY_MS)
+    wait_until_done(third)
+    second.locator("#message textarea").press("Enter")
+    expect(second.locator("#conversation")).to_contain_text("Madrid", timeout=READY_MS)
+    wait_until_done(second)
+
+
 def test_reload_keeps_the_conversation_also_in_the_middle_of_an_answer(app: App, new_page: Callable[..., Page]) -> None:
     page = new_page()
     open_chat(page, app)

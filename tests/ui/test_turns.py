@@ -35,3 +35,14 @@ def test_leaving_waits_until_the_turn_has_ended() -> None:
     order.append("left")
     thread.join()
     assert order == ["ended", "left"]
+
+
+def test_who_looks_on_turns_away_when_they_leave_or_are_answered() -> None:
+    turns = Turns()
+    with turns.watch("page") as left:
+        turns.leave("other")
+        assert not left.is_set()
+        turns.leave("page")
+        assert left.is_set()
+    with turns.watch("page") as left, turns.begin("page"):
+        assert left.is_set()

@@ -98,9 +98,9 @@ def file(path: str | Path) -> dict[str, Any]:
 
 
 def event_of(config: Mapping[str, Any], elem_id: str, kind: str) -> tuple[int, list[dict[str, Any]]]:
-    """The index of a widget's event and the components that it reads."""
+    """The index of a widget's event that reaches the app, and the components that it reads."""
     parts = {part["id"]: part for part in config["components"]}
-    for event in config["dependencies"]:
+    for event in (each for each in config["dependencies"] if each["backend_fn"]):
         for target, name in event["targets"]:
             if name == kind and target in parts and parts[target]["props"].get("elem_id") == elem_id:
                 return event["id"], [parts[i] for i in event["inputs"]]
