@@ -145,8 +145,8 @@ def _wire(services: Services, demo: gr.Blocks, page: Page) -> None:
         (page.chatbot.edit, edit),
     )
     work = Work([(trigger, bind(act, services, page)) for trigger, act in starts], page.inputs(), page.outputs())
-    box = {True: gr.update(submit_btn=False, stop_btn=True), False: gr.update(submit_btn=True, stop_btn=False)}
-    waiter = Waiter("chat", page.status, {page.box: box[True]}, {page.box: box[False]})
+    busy, idle = gr.update(submit_btn=False, stop_btn=True), gr.update(submit_btn=True, stop_btn=False)
+    waiter = Waiter("chat", page.status, {page.box: busy}, {page.box: idle})
     wire_line(services, demo, waiter, work, page.box.stop)
 
 
