@@ -23,6 +23,9 @@ LOOK_EVERY_S = 0.02
 """How often Gradio's queue looks for work. Its own choice, 1 ms, took a twentieth of a core when idle and of the speed
 of writing on two cores; 20 ms is nobody's wait."""
 
+PAGE_FIRST_S = 4.0
+"""So long the first page has the machine for itself; then torch and the model want it."""
+
 log = logging.getLogger(__name__)
 HERE = Path(__file__).parent
 
@@ -31,6 +34,7 @@ def warm_up(services: Services) -> None:
     """Behind the page: is the Hub in reach, and make ready what chat will ask for first."""
     services.sources.start_hub_check()
     services.supervisor.reconcile()
+    services.turns.wait_for_a_page(PAGE_FIRST_S)
     try:
         load(services, resolve(services, "chat", AUTO, ""), "")
     except LlmappError as error:

@@ -28,6 +28,7 @@ class Turns:
     def __init__(self) -> None:
         self._running: dict[str, Turn] = {}
         self._watching: dict[str, threading.Event] = {}
+        self._anybody = threading.Event()
         self._lock = threading.Lock()
         self._open: dict[str, threading.Event] = {}
 
@@ -91,11 +92,16 @@ class Turns:
 
     def opened(self, page: str) -> None:
         """The page has all that it shows when it opens."""
+        self._anybody.set()
         self._opening(page).set()
 
     def wait_until_opened(self, page: str) -> None:
         """Hold back an answer to a page that is quicker than its own opening, which would be drawn over it."""
         self._opening(page).wait(OPENING_S)
+
+    def wait_for_a_page(self, seconds: float) -> None:
+        """Until the first page has opened, at most so long."""
+        self._anybody.wait(seconds)
 
     def closed(self, page: str) -> None:
         """The page is gone."""
