@@ -70,7 +70,7 @@ def best(
     `open_labels`: a person names the labels, so what was taught other ones is out.
     Raises NotFound when no entry does the task.
     """
-    fit = [m for m in catalog.models(task) if _may(m, task) and not (open_labels and m.kind == "classifier")]
+    fit = [m for m in catalog.models(task) if _may(m) and not (open_labels and m.kind == "classifier")]
     candidates = [m for m in fit if _to_be_had(m, can_use_hub, on_disk)]
     if not candidates:
         raise NotFound("no_model_for_task", task=task)
@@ -97,10 +97,9 @@ def needed_bytes(model: Model, hardware: Hardware) -> int:
     return int(model.memory_mb[kind] * 1e6 * MARGIN) + cache + SPARE_BYTES
 
 
-def _may(model: Model, task: Task) -> bool:
+def _may(model: Model) -> bool:
     gated = all(isinstance(source, HubSource) and source.gated for source in model.sources)
-    one_way = task == "translate" and len(model.languages) <= 2
-    return not gated and not one_way and "-NC" not in model.licence
+    return not gated and not model.one_way and "-NC" not in model.licence
 
 
 def _to_be_had(model: Model, can_use_hub: bool, on_disk: Collection[str]) -> bool:

@@ -67,9 +67,8 @@ def detect(text: str) -> Detection:
     return Detection(best, round(confidence, 4), candidates, certain=confidence >= CERTAIN)
 
 
-def foreign(text: str, model: Model) -> Message | None:
+def foreign(found: Detection, model: Model) -> Message | None:
     """What to say of a text that is certainly in a language the model was not made for."""
-    found = detect(text)
     if not found.certain or found.language in model.languages:
         return None
     return message("reason.language_foreign", model=model.name, language=Message(f"language.{found.language}"))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ..backend.engine import Engine, ScoreRequest
 from ..errors import BadInput
 from ..messages import Message, message
-from .language import foreign
+from .language import detect, foreign
 from .splitting import chunks
 
 WINDOW = 256
@@ -153,7 +153,7 @@ def _judgement(engine: Engine, text: str, scores: list[Scores], weights: list[in
         for label in scores[0]
     }
     notes = [message("reason.read_in_windows", windows=len(scores))] if len(scores) > 1 else []
-    if warning := foreign(text, engine.info.model):
+    if warning := foreign(detect(text), engine.info.model):
         notes.append(warning)
     return Judgement(max(mean, key=mean.__getitem__), mean, len(scores), tuple(notes))
 

@@ -147,7 +147,7 @@ def _wish(model: Model, text: str, options: SummaryOptions) -> tuple[_Wish, tupl
     notes = []
     if model.kind == "causal" and model.parameters < 10**9:
         notes.append(message("reason.summary_rough", model=model.name))
-    if warning := foreign(text, model):
+    if warning := foreign(found, model):
         notes.append(warning)
     return _Wish(options.form, min(LENGTHS[options.length], most), options.focus, language, said), tuple(notes)
 

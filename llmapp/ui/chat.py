@@ -33,6 +33,9 @@ LATEX = [
     {"left": "\\[", "right": "\\]", "display": True},
     {"left": "\\(", "right": "\\)", "display": False},
 ]
+# The message box while an answer is written, and when none is.
+BUSY = {"submit_btn": False, "stop_btn": True}
+IDLE = {"submit_btn": True, "stop_btn": False}
 FILE_TYPES = [".txt", ".md", ".pdf"]
 
 
@@ -145,8 +148,7 @@ def _wire(services: Services, demo: gr.Blocks, page: Page) -> None:
         (page.chatbot.edit, edit),
     )
     work = Work([(trigger, bind(act, services, page)) for trigger, act in starts], page.inputs(), page.outputs())
-    busy, idle = gr.update(submit_btn=False, stop_btn=True), gr.update(submit_btn=True, stop_btn=False)
-    waiter = Waiter("chat", page.status, {page.box: busy}, {page.box: idle})
+    waiter = Waiter("chat", page.status, {page.box: gr.update(**BUSY)}, {page.box: gr.update(**IDLE)})
     wire_line(services, demo, waiter, work, page.box.stop)
 
 
@@ -236,7 +238,7 @@ def _answer(
         return
     conversation = replace(conversation, entries=entries, version=version)
     first: Updates = {
-        page.box: gr.update(value={"text": "", "files": []}, submit_btn=False, stop_btn=True),
+        page.box: gr.update(value={"text": "", "files": []}, **BUSY),
         page.proceed: gr.update(visible=False),
     }
     if len(entries) == 2:
@@ -247,7 +249,7 @@ def _answer(
                 yield _moment(page, conversation.id, shown, language) | first
                 first = {}
             elif shown.finished:
-                yield {page.box: gr.update(submit_btn=True, stop_btn=False)}
+                yield {page.box: gr.update(**IDLE)}
 
 
 def _conversation(services: Services, owner: str, place: str, title: str) -> Conversation:
@@ -263,7 +265,7 @@ def _moment(page: Page, identity: str, shown: Shown, language: str) -> Updates:
     updates[page.place] = f"{identity}:{shown.version}"
     updates[page.status] = chat_view.status(shown.notes, shown.failed, shown.entries, language)
     if shown.finished:
-        updates[page.box] = gr.update(submit_btn=True, stop_btn=False)
+        updates[page.box] = gr.update(**IDLE)
         updates[page.proceed] = gr.update(visible=can_continue(shown.entries))
     return updates
 

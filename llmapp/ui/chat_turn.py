@@ -20,7 +20,7 @@ from ..errors import LlmappError
 from ..messages import Message, message
 from ..tasks.chat import Answer, ChatOptions, reply
 from ..tasks.documents import Document, attach_text
-from ..tasks.language import foreign
+from ..tasks.language import detect, foreign
 from ..transcripts import State
 from .facts import made_by
 from .loading import lease_with_progress
@@ -151,7 +151,7 @@ def _turns(engine: Engine, entries: tuple[Entry, ...], asked: Asked) -> tuple[tu
         if text or entry.role == "user":
             turns.append(Turn(entry.role, text))
     asked_in = next((entry.text for entry in reversed(entries) if entry.role == "user"), "")
-    warning = foreign(asked_in, engine.info.model)
+    warning = foreign(detect(asked_in), engine.info.model)
     return tuple(turns), (*said, *([warning] if warning else []))
 
 

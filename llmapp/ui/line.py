@@ -15,7 +15,7 @@ import gradio as gr
 
 from ..catalog import Task
 from ..messages import say
-from .events import MODEL_QUEUE, PRIVATE, bind
+from .events import MODEL_QUEUE, PRIVATE, QUIET, bind
 from .notice import notice
 from .services import Services
 from .words import language_of
@@ -54,14 +54,14 @@ def wire_line(services: Services, demo: gr.Blocks, waiter: Waiter, work: Work, s
     knock, left = gr.Textbox("", visible=False), gr.Textbox("", visible=False)
     for trigger, _ in work.starts:
         # The browser begins a trigger's events one after the other: one of its own, or the place came after the wait.
-        trigger(None, None, [knock], js=KNOCK, queue=False, **hidden)
+        trigger(None, None, [knock], js=KNOCK, **QUIET)
     begun = [
         trigger(handler, work.inputs, list(work.outputs), **MODEL_QUEUE, **hidden) for trigger, handler in work.starts
     ]
     ids = frozenset(event["id"] for event in begun)
     outputs = [waiter.status, *waiter.busy]
     knock.change(bind(_wait, services, demo, ids, waiter), None, outputs, concurrency_limit=None, **hidden)
-    stop(bind(_stop, services, demo, ids, waiter, left), None, [left, *outputs], queue=False, **hidden)
+    stop(bind(_stop, services, demo, ids, waiter, left), None, [left, *outputs], **QUIET)
     # Cancelled only where it has not begun: what has begun ends by itself, and saves.
     left.change(None, None, None, cancels=begun, **PRIVATE)
 

@@ -6,7 +6,7 @@ import gradio as gr
 
 from ..messages import words
 from . import api, chat, finetune, models, sentiment, summarize, translate
-from .events import bind
+from .events import QUIET, bind
 from .model_bar import model_bar
 from .owners import may_manage
 from .services import Services
@@ -58,11 +58,10 @@ def _header(services: Services, demo: gr.Blocks) -> None:
         if services.settings.owners == "login":
             gr.LoginButton(size="sm", min_width=120)
     notice = gr.HTML(visible=False, padding=False)
-    hidden = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-    language.input(None, [language], js=SWITCH_LANGUAGE, **hidden)
+    language.input(None, [language], js=SWITCH_LANGUAGE, **QUIET)
     opened = bind(_opened, services, language, bar, notice)
-    demo.load(opened, None, [language, bar, notice], **hidden)
-    gr.Timer(3).tick(bind(model_bar, services), None, [bar], **hidden)
+    demo.load(opened, None, [language, bar, notice], **QUIET)
+    gr.Timer(3).tick(bind(model_bar, services), None, [bar], **QUIET)
 
 
 def _opened(

@@ -13,7 +13,7 @@ import gradio as gr
 from ..catalog import Task
 from ..messages import Message
 from ..tasks.documents import read_document
-from .events import PRIVATE, bind
+from .events import QUIET, bind
 from .facts import facts_line, made_by
 from .line import Waiter, Work, wire_line
 from .model_choice import model_choices, offered_models
@@ -73,12 +73,11 @@ def wire_given(
     work: Work,
 ) -> None:
     """Run and its place in the line, Stop, file to text, and the models that there are now."""
-    quiet = {"queue": False, "show_progress": "hidden", **PRIVATE}
-    given.upload.upload(bind(_opened, services), [given.upload], [given.text, status], **quiet)
+    given.upload.upload(bind(_opened, services), [given.upload], [given.text, status], **QUIET)
     waiter = Waiter(task, status, running(given), settled(given))
     wire_line(services, demo, waiter, work, given.stop.click)
     for event in (demo.load, tab.select):
-        event(bind(offered_models, services, task), [given.model], [given.model], **quiet)
+        event(bind(offered_models, services, task), [given.model], [given.model], **QUIET)
 
 
 def running(given: Given) -> dict[Any, Any]:

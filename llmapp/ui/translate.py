@@ -10,7 +10,7 @@ import gradio as gr
 
 from ..messages import Message
 from ..tasks.translate import TranslationUpdate, caveat, sides, translate
-from .events import PRIVATE, bind
+from .events import QUIET, bind
 from .line import Work
 from .notice import notice
 from .owners import owner_of
@@ -85,14 +85,12 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
     page = Page(Given(text, upload, model, run_button, stop), source, target, swap, status, translation, made)
     work = Work([(run_button.click, bind(run, services, page))], page.inputs(), page.outputs())
     sides = [source, target, text, translation]
-    swap.click(bind(_swap), sides, sides, queue=False, show_progress="hidden", **PRIVATE)
+    swap.click(bind(_swap), sides, sides, **QUIET)
     model.change(
         bind(_offer, services),
         [model, source, target],
         [source, target],
-        queue=False,
-        show_progress="hidden",
-        **PRIVATE,
+        **QUIET,
     )
     wire_given(services, demo, tab, "translate", page.given, status, work)
 
