@@ -17,7 +17,7 @@ from . import chat_view
 from .chat_page import Given, Page, Updates
 from .chat_shelf import build_shelf, wire_shelf
 from .chat_turn import Shown, answer, attachments
-from .events import PRIVATE, bind
+from .events import PRIVATE, QUIET, bind
 from .line import Waiter, Work, wire_line
 from .model_choice import AUTO, auto, model_choices, offered_models, resolve, wanted
 from .notice import notice
@@ -36,6 +36,12 @@ LATEX = [
 # The message box while an answer is written, and when none is.
 BUSY = {"submit_btn": False, "stop_btn": True}
 IDLE = {"submit_btn": True, "stop_btn": False}
+# The box shows an icon for a file; which one it is stands below.
+NAME_FILES = """box => (box?.files ?? []).map(file => {
+  const name = document.createElement("p");
+  name.textContent = file.orig_name ?? "";
+  return name.outerHTML;
+}).join("")"""
 FILE_TYPES = [".txt", ".md", ".pdf"]
 
 
@@ -69,6 +75,8 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
                 elem_id="message",
                 max_plain_text_length=20_000,
             )
+            attached = gr.HTML(elem_id="attached", elem_classes="quiet", padding=False)
+            box.change(None, [box], [attached], js=NAME_FILES, **QUIET)
             with gr.Row(elem_id="examples"):
                 tries = [gr.Button(w(key), size="sm", min_width=160) for key in EXAMPLES]
         with gr.Column(scale=2, min_width=220, elem_id="chat-options"):
@@ -77,15 +85,16 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
     page = Page(chatbot, box, status, proceed, place, model, system, knobs, shelf)
     _wire(services, demo, page)
     for key, button in zip(EXAMPLES, tries, strict=True):
-        button.click(bind(_example, services, key), None, [box], queue=False, show_progress="hidden", **PRIVATE)
+        button.click(bind(_example, services, key), None, [box], **QUIET)
     wire_shelf(services, page, show)
-    quiet = {"show_progress": "hidden", **PRIVATE}
-    loaded = demo.load(bind(opened, services, page), None, [*page.outputs(), model], queue=False, **quiet)
+    outputs, said = page.outputs(), page.status
+    loaded = demo.load(bind(opened, services, page, said=said), None, [*outputs, model], **QUIET)
     demo.unload(bind(_closed, services))
-    loaded.then(bind(follow, services, page), [place], page.outputs(), concurrency_limit=None, **quiet)
-    model.input(bind(_suit, services, page), [model], [*knobs.values(), why], queue=False, **quiet)
-    demo.load(bind(_why, services), [model], [why], queue=False, **quiet)
-    tab.select(bind(offered_models, services, "chat"), [model], [model], queue=False, **quiet)
+    followed = bind(follow, services, page, said=said)
+    loaded.then(followed, [place], outputs, concurrency_limit=None, show_progress="hidden", **PRIVATE)
+    model.input(bind(_suit, services, page, said=why), [model], [*knobs.values(), why], **QUIET)
+    demo.load(bind(_why, services, said=why), [model], [why], **QUIET)
+    tab.select(bind(offered_models, services, "chat"), [model], [model], **QUIET)
 
 
 EXAMPLES = ("chat.example_fact", "chat.example_reply", "chat.example_explain")
@@ -147,7 +156,7 @@ def _wire(services: Services, demo: gr.Blocks, page: Page) -> None:
         (page.chatbot.retry, retry),
         (page.chatbot.edit, edit),
     )
-    work = Work([(trigger, bind(act, services, page)) for trigger, act in starts], page.inputs(), page.outputs())
+    work = Work(starts, page, page.inputs(), page.outputs())
     waiter = Waiter("chat", page.status, {page.box: gr.update(**BUSY)}, {page.box: gr.update(**IDLE)})
     wire_line(services, demo, waiter, work, page.box.stop)
 

@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from ..conversations import Heading
+from ..errors import BadInput
 from . import chat_view
 from .chat_page import Page, Shelf
 from .events import QUIET, bind
@@ -23,6 +23,7 @@ from .words import language_of, tell, w
 from .work import page_key
 
 Show = Callable[[Services, Page, str, str, str], dict[Any, Any]]
+Write = Callable[[Services, str, gr.Request], str]
 # The address keeps the conversation, so that a reload of this very tab comes back to it.
 REMEMBER = """(place) => {
   const id = (place || "").split(":")[0], url = new URL(location.href);
@@ -31,7 +32,7 @@ REMEMBER = """(place) => {
 }"""
 
 # A download button gives what it held when it was pressed: it is filled first, then pressed.
-PRESS_DOWNLOAD = """() => setTimeout(() => {
+PRESS_DOWNLOAD = """file => file && setTimeout(() => {
   const holder = document.querySelector("#download");
   (holder.querySelector("a, button") || holder).click();
 }, 300)"""
@@ -82,20 +83,28 @@ def wire_shelf(services: Services, page: Page, show: Show) -> None:
     shelf, outputs = page.shelf, page.outputs()
     # Emptied in the browser at once: a message sent before the server answers must not land in the old one.
     emptied = shelf.new.click(None, None, [page.place, page.chatbot, page.status], js="() => ['', [], '']", **QUIET)
-    emptied.then(bind(_open_new, services, page, show), [page.place], outputs, **QUIET)
-    shelf.list.input(bind(_open, services, page, show), [shelf.list], [*outputs, shelf.title], **QUIET)
-    shelf.search.change(bind(_search, services), [shelf.search, page.place], [shelf.list], **QUIET)
-    shelf.rename.click(bind(_rename, services), [page.place, shelf.title], [shelf.list], **QUIET)
-    shelf.delete.click(bind(_delete, services, page, show), [page.place], outputs, **QUIET)
+    emptied.then(bind(_open_new, services, page, show, said=page.status), [page.place], outputs, **QUIET)
+    shelf.list.input(
+        bind(_open, services, page, show, said=page.status), [shelf.list], [*outputs, shelf.title], **QUIET
+    )
+    shelf.search.change(bind(_search, services, page, said=page.status), [shelf.search, page.place], outputs, **QUIET)
+    shelf.rename.click(
+        bind(_rename, services, page, show, said=page.status), [page.place, shelf.title], outputs, **QUIET
+    )
+    shelf.delete.click(bind(_delete, services, page, show, said=page.status), [page.place], outputs, **QUIET)
     for button, export in (
         (shelf.export_json, _export_json),
         (shelf.export_markdown, _export_markdown),
         (shelf.export_kept, _export_kept),
     ):
-        made = button.click(bind(export, services), [page.place], [shelf.download], **QUIET)
-        made.success(None, None, None, js=PRESS_DOWNLOAD, **QUIET)
-    shelf.bring_in.upload(bind(_bring_in, services, page, show), [shelf.bring_in], outputs, **QUIET)
-    shelf.delete_all.click(bind(_delete_all, services, page, show), [shelf.sure], [*outputs, shelf.sure], **QUIET)
+        # Emptied where nothing could be written, or the file of the last time would be given.
+        write = bind(_export, services, page, show, export, said=page.status, settled={shelf.download: None})
+        made = button.click(write, [page.place], [shelf.download, *outputs], **QUIET)
+        made.then(None, [shelf.download], None, js=PRESS_DOWNLOAD, **QUIET)
+    shelf.bring_in.upload(bind(_bring_in, services, page, show, said=page.status), [shelf.bring_in], outputs, **QUIET)
+    shelf.delete_all.click(
+        bind(_delete_all, services, page, show, said=page.status), [shelf.sure], [*outputs, shelf.sure], **QUIET
+    )
     page.place.change(None, [page.place], None, js=REMEMBER, **QUIET)
 
 
@@ -117,21 +126,20 @@ def _open(services: Services, page: Page, show: Show, chosen: str, request: gr.R
     return updates | {page.shelf.title: services.conversations.get(owner, chosen).title}
 
 
-def _search(services: Services, query: str, place: str, request: gr.Request) -> Any:
+def _search(services: Services, page: Page, query: str, place: str, request: gr.Request) -> dict[Any, Any]:
     found = services.conversations.list(owner_of(services.settings, request), query or "")
-    return _choices(found, _identity(place or ""), language_of(request))
-
-
-def _choices(found: list[Heading], chosen: str, language: str) -> Any:
+    chosen = _identity(place or "")
     value = chosen if any(h.id == chosen for h in found) else None
-    return gr.update(choices=chat_view.choices(found, language), value=value)
+    return {page.shelf.list: gr.update(choices=chat_view.choices(found, language_of(request)), value=value)}
 
 
-def _rename(services: Services, place: str, title: str, request: gr.Request) -> Any:
-    owner = owner_of(services.settings, request)
-    if place and title.strip():
-        services.conversations.rename(owner, _identity(place), title.strip())
-    return _choices(services.conversations.list(owner), _identity(place or ""), language_of(request))
+def _rename(services: Services, page: Page, show: Show, place: str, title: str, request: gr.Request) -> dict[Any, Any]:
+    owner, language = owner_of(services.settings, request), language_of(request)
+    if not place:
+        raise BadInput("no_conversation_open")
+    services.conversations.rename(owner, _identity(place), title)
+    updates = show(services, page, owner, _identity(place), language)
+    return {widget: updates[widget] for widget in (page.shelf.list, page.status)}
 
 
 def _delete(services: Services, page: Page, show: Show, place: str, request: gr.Request) -> dict[Any, Any]:
@@ -142,6 +150,14 @@ def _delete(services: Services, page: Page, show: Show, place: str, request: gr.
     return show(services, page, owner, "", language_of(request))
 
 
+def _export(
+    services: Services, page: Page, show: Show, write: Write, place: str, request: gr.Request
+) -> dict[Any, Any]:
+    owner = owner_of(services.settings, request)
+    status = show(services, page, owner, _identity(place or ""), language_of(request))[page.status]
+    return {page.shelf.download: write(services, place, request), page.status: status}
+
+
 def _export_json(services: Services, _place: str, request: gr.Request) -> str:
     text = services.conversations.export_json(owner_of(services.settings, request))
     return _written(services, request, "conversations", ".json", text)
@@ -150,7 +166,7 @@ def _export_json(services: Services, _place: str, request: gr.Request) -> str:
 def _export_markdown(services: Services, place: str, request: gr.Request) -> str:
     owner = owner_of(services.settings, request)
     if not place:
-        raise gr.Error(tell(request, "chat.nothing_to_export"), title="", print_exception=False)
+        raise BadInput("no_conversation_open")
     conversation = services.conversations.get(owner, _identity(place))
     text = services.conversations.export_markdown(owner, conversation.id)
     return _written(services, request, conversation.title, ".md", text)
@@ -189,7 +205,7 @@ def _bring_in(services: Services, page: Page, show: Show, path: str, request: gr
 def _delete_all(services: Services, page: Page, show: Show, sure: str, request: gr.Request) -> dict[Any, Any]:
     owner, language = owner_of(services.settings, request), language_of(request)
     if sure.strip().lower() not in ("delete", "删除"):
-        raise gr.Error(tell(request, "chat.delete_all_type"), title="", print_exception=False)
+        raise BadInput("delete_all_unsure")
     services.turns.leave(page_key(request, "chat"))
     count = services.forget(owner)
     updates = show(services, page, owner, "", language)

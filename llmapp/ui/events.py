@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any, get_args, get_origin, get_type_hints
 
 import gradio as gr
+from gradio.components import Component
 
 from ..errors import LlmappError
+from .notice import notice
 from .words import language_of, tell
 
 log = logging.getLogger(__name__)
@@ -25,9 +27,18 @@ PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", **PRIVATE}
 
 
-def bind(handler: Callable[..., Any], *first: Any, check: Callable[..., None] | None = None) -> Callable[..., Any]:
+def bind(
+    handler: Callable[..., Any],
+    *first: Any,
+    check: Callable[..., None] | None = None,
+    said: Component | None = None,
+    settled: Mapping[Any, Any] | None = None,
+) -> Callable[..., Any]:
     """`handler` with its first arguments given. Its errors reach the person as one sentence, bugs reach the log.
 
+    On the page the sentence is shown in `said`, one of the outputs: Gradio itself would write "Error" over all of them,
+    and nothing else where the event passes by its queue. `settled` is what else the page becomes then. Without `said`
+    the sentence is raised, for scripts.
     `check` sees the other arguments before it does. What yields values is announced as returning one of them.
     """
     signature, hints = inspect.signature(handler), get_type_hints(handler)
@@ -42,24 +53,36 @@ def bind(handler: Callable[..., Any], *first: Any, check: Callable[..., None] | 
 
         @wraps(handler)
         def bound(*args: Any, **kwargs: Any) -> Generator[Any, None, None]:
-            with sentences(_request(args, kwargs)):
-                if check:
-                    check(*args)
-                yield from handler(*first, *args, **kwargs)
+            try:
+                with sentences(_request(args, kwargs)):
+                    if check:
+                        check(*args)
+                    yield from handler(*first, *args, **kwargs)
+            except gr.Error as error:
+                yield _shown(error, said, settled)
 
     else:
 
         @wraps(handler)
         def bound(*args: Any, **kwargs: Any) -> Any:
-            with sentences(_request(args, kwargs)):
-                if check:
-                    check(*args)
-                return handler(*first, *args, **kwargs)
+            try:
+                with sentences(_request(args, kwargs)):
+                    if check:
+                        check(*args)
+                    return handler(*first, *args, **kwargs)
+            except gr.Error as error:
+                return _shown(error, said, settled)
 
     del bound.__wrapped__
     bound.__signature__ = signature.replace(parameters=rest, return_annotation=returns)  # type: ignore[attr-defined]
     bound.__annotations__ = {p.name: hints[p.name] for p in rest if p.name in hints} | {"return": returns}
     return bound
+
+
+def _shown(error: gr.Error, said: Component | None, settled: Mapping[Any, Any] | None) -> dict[Any, Any]:
+    if said is None:
+        raise error
+    return {said: notice(error.message, "bad"), **(settled or {})}
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from .owners import owner_of
 from .services import Services
 from .words import language_of, tell, w
 
+Act = Callable[[Services, str, gr.Request], None]
 TICK_S = 1.5
 PREVIEW_ROWS = 5
 BASE = "all-minilm-l6-v2"
@@ -43,13 +44,14 @@ class Page:
     start: gr.Button
     runs: gr.Dropdown
     report: gr.HTML
+    said: gr.HTML
     stop: gr.Button
     resume: gr.Button
     delete: gr.Button
 
     def running(self) -> list[Any]:
         """What the clock redraws."""
-        return [self.runs, self.report, self.stop, self.resume, self.delete]
+        return [self.runs, self.report, self.said, self.stop, self.resume, self.delete]
 
 
 def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
@@ -76,12 +78,13 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
         with gr.Column(min_width=320):
             runs = gr.Dropdown([], label=w("finetune.runs"), elem_id="finetune-runs")
             report = gr.HTML(elem_id="finetune-report", padding=False)
+            said = gr.HTML(elem_id="finetune-said", padding=False)
             with gr.Row():
                 stop = gr.Button(w("work.stop"), variant="stop", visible=False, size="sm", elem_id="finetune-stop")
                 resume = gr.Button(w("finetune.resume"), visible=False, size="sm", elem_id="finetune-resume")
                 delete = gr.Button(w("finetune.delete"), visible=False, size="sm", elem_id="finetune-delete")
     del sample
-    page = Page(file, text, label, preview, found, name, effort, start, runs, report, stop, resume, delete)
+    page = Page(file, text, label, preview, found, name, effort, start, runs, report, said, stop, resume, delete)
     _wire(services, (demo.load, tab.select), page)
 
 
@@ -91,20 +94,20 @@ SAMPLE = Path(__file__).parent / "samples" / "classify.csv"
 def _wire(services: Services, opens: Sequence[Callable[..., Any]], page: Page) -> None:
     chosen = [page.file, page.text, page.label]
     data = [page.text, page.label, page.preview, page.found, page.start]
-    page.file.change(bind(_opened, page), [page.file], data, **QUIET)
+    page.file.change(bind(_opened, page, said=page.found), [page.file], data, **QUIET)
     for column in (page.text, page.label):
-        column.input(bind(_checked, page), chosen, data, **QUIET)
+        column.input(bind(_checked, page, said=page.found), chosen, data, **QUIET)
     page.start.click(
-        bind(_start, services, page),
+        bind(_start, services, page, said=page.found),
         [*chosen, page.name, page.effort],
         [page.found, *page.running()],
         **QUIET,
     )
-    look = bind(_look, services, page)
+    look = bind(_look, services, page, said=page.said)
     for event in (*opens, page.runs.input, gr.Timer(TICK_S).tick):
         event(look, [page.runs], page.running(), **QUIET)
     for button, act in ((page.stop, _stop), (page.resume, _resume), (page.delete, _delete)):
-        button.click(bind(act, services, page), [page.runs], page.running(), **QUIET)
+        button.click(bind(_act, services, page, act, said=page.said), [page.runs], page.running(), **QUIET)
 
 
 def _opened(page: Page, path: str | None, request: gr.Request) -> dict[Any, Any]:
@@ -167,27 +170,26 @@ def _start(
     effort: str,
     request: gr.Request,
 ) -> dict[Any, Any]:
-    try:
-        job = start_job(services, request, Path(path), text, label, name, effort)
-    except LlmappError as error:
-        return {page.found: notice(error.text(language_of(request)), "bad")}
-    return _look(services, page, job, request)
+    return _look(services, page, start_job(services, request, Path(path), text, label, name, effort), request)
 
 
-def _stop(services: Services, page: Page, job: str, request: gr.Request) -> dict[Any, Any]:
+def _act(services: Services, page: Page, act: Act, job: str, request: gr.Request) -> dict[Any, Any]:
+    """A button below a run was pressed; what went wrong with the one before is no longer said."""
+    act(services, job, request)
+    return _look(services, page, job, request) | {page.said: ""}
+
+
+def _stop(services: Services, job: str, request: gr.Request) -> None:
     services.supervisor.stop(job, owner_of(services.settings, request))
-    return _look(services, page, job, request)
 
 
-def _resume(services: Services, page: Page, job: str, request: gr.Request) -> dict[Any, Any]:
+def _resume(services: Services, job: str, request: gr.Request) -> None:
     services.guard.manage(request)
     services.supervisor.resume(job, owner_of(services.settings, request))
-    return _look(services, page, job, request)
 
 
-def _delete(services: Services, page: Page, job: str, request: gr.Request) -> dict[Any, Any]:
+def _delete(services: Services, job: str, request: gr.Request) -> None:
     services.supervisor.delete(job, owner_of(services.settings, request))
-    return _look(services, page, None, request)
 
 
 def _look(services: Services, page: Page, job: str | None, request: gr.Request) -> dict[Any, Any]:

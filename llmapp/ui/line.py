@@ -41,9 +41,10 @@ class Waiter:
 
 @dataclass(frozen=True)
 class Work:
-    """What waits in the line: triggers with their handlers, and what these read and may change."""
+    """What waits in the line: triggers with their handlers, which take (services, page), what they read and change."""
 
     starts: Sequence[tuple[Callable[..., Any], Callable[..., Any]]]
+    page: Any
     inputs: Any
     outputs: Sequence[Any]
 
@@ -55,20 +56,26 @@ def wire_line(services: Services, demo: gr.Blocks, waiter: Waiter, work: Work, s
     for trigger, _ in work.starts:
         # The browser begins a trigger's events one after the other: one of its own, or the place came after the wait.
         trigger(None, None, [knock], js=KNOCK, **QUIET)
+    ends = {"said": waiter.status, "settled": waiter.idle}
     begun = [
-        trigger(handler, work.inputs, list(work.outputs), **MODEL_QUEUE, **hidden) for trigger, handler in work.starts
+        trigger(bind(act, services, work.page, **ends), work.inputs, list(work.outputs), **MODEL_QUEUE, **hidden)
+        for trigger, act in work.starts
     ]
     ids = frozenset(event["id"] for event in begun)
     outputs = [waiter.status, *waiter.busy]
-    knock.change(bind(_wait, services, demo, ids, waiter), None, outputs, concurrency_limit=None, **hidden)
-    stop(bind(_stop, services, demo, ids, waiter, left), None, [left, *outputs], **QUIET)
+    knock.change(
+        bind(_wait, services, demo, ids, waiter, said=waiter.status), None, outputs, concurrency_limit=None, **hidden
+    )
+    stop(bind(_stop, services, demo, ids, waiter, left, said=waiter.status), None, [left, *outputs], **QUIET)
     # Cancelled only where it has not begun: what has begun ends by itself, and saves.
     left.change(None, None, None, cancels=begun, **PRIVATE)
 
 
 def before(demo: gr.Blocks, session: str | None, ids: frozenset[int]) -> int | None:
     """How many are answered before this page's last work in the line; None where none of it waits."""
-    line = demo._queue.event_queue_per_concurrency_id[MODEL_QUEUE["concurrency_id"]]
+    line = demo._queue.event_queue_per_concurrency_id.get(MODEL_QUEUE["concurrency_id"])
+    if line is None:  # nobody was in it since the app began
+        return None
     places = [i for i, each in enumerate(list(line.queue)) if each.session_hash == session and each.fn._id in ids]
     return places[-1] + line.current_concurrency if places else None
 

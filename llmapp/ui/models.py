@@ -12,7 +12,6 @@ import gradio as gr
 
 from ..backend.progress import Report
 from ..catalog import Model
-from ..errors import LlmappError
 from ..messages import say
 from .events import QUIET, bind
 from .facts import size
@@ -32,6 +31,7 @@ class Page:
 
     table: gr.HTML
     chosen: gr.Dropdown
+    said: gr.HTML
     status: gr.HTML
 
 
@@ -46,9 +46,10 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
             unload = gr.Button(w("models.unload"), elem_id="models-unload", min_width=90)
             delete = gr.Button(w("models.delete"), variant="stop", elem_id="models-delete", min_width=90)
             cancel = gr.Button(w("models.cancel"), elem_id="models-cancel", min_width=90)
+    said = gr.HTML(elem_id="models-said", padding=False)
     status = gr.HTML(elem_id="models-status", padding=False)
     table = gr.HTML(elem_id="models-table", padding=False)
-    page = Page(table, chosen, status)
+    page = Page(table, chosen, said, status)
     for button, action in (
         (download, _download),
         (load, _load),
@@ -56,11 +57,10 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
         (delete, _delete),
         (cancel, _cancel),
     ):
-        button.click(bind(_act, services, page, action), [chosen], [status, table, chosen], **QUIET)
-    draw = bind(_draw, services, page)
+        button.click(bind(_act, services, page, action, said=said), [chosen], [said, status, table, chosen], **QUIET)
     for opens in (demo.load, tab.select):
-        opens(draw, [chosen], [status, table, chosen], **QUIET)
-    gr.Timer(TICK_S).tick(bind(_redraw, services, page), None, [status, table], **QUIET)
+        opens(bind(_draw, services, page, said=said), [chosen], [said, status, table, chosen], **QUIET)
+    gr.Timer(TICK_S).tick(bind(_redraw, services, page, said=said), None, [said, status, table], **QUIET)
 
 
 def _names(services: Services, owner: str, language: str) -> list[tuple[str, str]]:
@@ -86,15 +86,10 @@ def _redraw(services: Services, page: Page, request: gr.Request) -> dict[Any, An
 
 
 def _act(services: Services, page: Page, action: Any, chosen: str | None, request: gr.Request) -> dict[Any, Any]:
-    """Every change needs the right to manage; what goes wrong stays below the buttons as a sentence."""
-    language = language_of(request)
-    try:
-        services.guard.manage(request)
-        said = action(services, chosen or "", request)
-    except LlmappError as error:
-        return _draw(services, page, chosen, request) | {page.status: notice(error.text(language), "bad")}
-    updates = _draw(services, page, chosen, request)
-    return updates | {page.status: notice(said)} if said else updates
+    """Every change needs the right to manage; what is said of it stays below the buttons until the next one."""
+    services.guard.manage(request)
+    said = action(services, chosen or "", request)
+    return _draw(services, page, chosen, request) | {page.said: notice(said)}
 
 
 def fetch(services: Services, model: Model) -> None:

@@ -12,7 +12,6 @@ import gradio as gr
 from ..backend.engine import Engine
 from ..messages import Message, say
 from ..tasks.sentiment import BATCH, Judgement, classify_each
-from .events import bind
 from .line import Work
 from .services import Services
 from .text_tab import (
@@ -81,7 +80,7 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
             )
             made = gr.HTML(padding=False)
     page = Page(Given(text, upload, model, run_button, stop), labels, each_line, status, bars, table, made)
-    work = Work([(run_button.click, bind(run, services, page))], page.inputs(), page.outputs())
+    work = Work([(run_button.click, run)], page, page.inputs(), page.outputs())
     wire_given(services, demo, tab, "sentiment", page.given, status, work)
 
 
@@ -89,7 +88,7 @@ def run(
     services: Services, page: Page, text: str, labels: str, each_line: bool, model: str, request: gr.Request
 ) -> Iterator[dict[Any, Any]]:
     """Judge what was given: the whole, or line by line."""
-    text = need_text(services, request, "sentiment", text)
+    text = need_text(services, text)
     texts = [line for line in text.splitlines() if line.strip()] if each_line else [text]
     own = tuple(part.strip() for part in labels.replace("，", ",").split(",") if part.strip())
     moments = stream(

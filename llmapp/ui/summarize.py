@@ -10,7 +10,6 @@ import gradio as gr
 
 from ..messages import Message
 from ..tasks.summarize import SummaryOptions, SummaryUpdate, summarize
-from .events import bind
 from .line import Work
 from .notice import notice
 from .services import Services
@@ -76,7 +75,7 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
             status = gr.HTML(elem_id="summarize-status", padding=False)
             made = gr.HTML(padding=False)
     page = Page(Given(text, upload, model, run_button, stop), length, form, focus, status, summary, made)
-    work = Work([(run_button.click, bind(run, services, page))], page.inputs(), page.outputs())
+    work = Work([(run_button.click, run)], page, page.inputs(), page.outputs())
     wire_given(services, demo, tab, "summarize", page.given, status, work)
 
 
@@ -91,7 +90,7 @@ def run(
     request: gr.Request,
 ) -> Iterator[dict[Any, Any]]:
     """Summarize what was given; every moment is shown."""
-    text = need_text(services, request, "summarize", text)
+    text = need_text(services, text)
     options = SummaryOptions(length=length, form=form, focus=focus.strip())
     moments = stream(services, request, "summarize", model, lambda engine: summarize(engine, text, options))
     language = language_of(request)

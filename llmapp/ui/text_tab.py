@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 
 from ..catalog import Task
+from ..errors import BadInput
 from ..messages import Message
 from ..tasks.documents import read_document
 from .events import QUIET, bind
@@ -73,7 +74,7 @@ def wire_given(
     work: Work,
 ) -> None:
     """Run and its place in the line, Stop, file to text, and the models that there are now."""
-    given.upload.upload(bind(_opened, services), [given.upload], [given.text, status], **QUIET)
+    given.upload.upload(bind(_opened, services, said=status), [given.upload], [given.text, status], **QUIET)
     waiter = Waiter(task, status, running(given), settled(given))
     wire_line(services, demo, waiter, work, given.stop.click)
     for event in (demo.load, tab.select):
@@ -95,22 +96,18 @@ def made_line(made: Made[Any], language: str, *more: str) -> str:
     return f'<p class="quiet">{escape(" · ".join((*more, facts_line(made_by(made.info), language))))}</p>'
 
 
-def need_text(services: Services, request: gr.Request, task: Task, text: str | None) -> str:
-    """The text to work on. Raises a sentence for an empty or over-long one."""
+def need_text(services: Services, text: str | None) -> str:
+    """The text to work on. Raises BadInput for an empty or over-long one."""
     if not text or not text.strip():
-        raise gr.Error(tell(request, f"{task}.empty"), title="", print_exception=False)
+        raise BadInput("text_empty")
     services.guard.characters(text)
     return text
 
 
 def with_buttons(given: Given, updates: Iterator[dict[Any, Any]]) -> Iterator[dict[Any, Any]]:
-    """The moments of a result between Run and Stop, whatever happens."""
+    """The moments of a result between Run and Stop."""
     yield running(given)
-    try:
-        yield from updates
-    except Exception:
-        yield settled(given)
-        raise
+    yield from updates
     yield settled(given)
 
 

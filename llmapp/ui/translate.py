@@ -83,7 +83,7 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
             status = gr.HTML(elem_id="translate-status", padding=False)
             made = gr.HTML(padding=False)
     page = Page(Given(text, upload, model, run_button, stop), source, target, swap, status, translation, made)
-    work = Work([(run_button.click, bind(run, services, page))], page.inputs(), page.outputs())
+    work = Work([(run_button.click, run)], page, page.inputs(), page.outputs())
     sides = [source, target, text, translation]
     swap.click(bind(_swap), sides, sides, **QUIET)
     model.change(
@@ -120,7 +120,7 @@ def run(
     services: Services, page: Page, text: str, source: str, target: str, model: str, request: gr.Request
 ) -> Iterator[dict[Any, Any]]:
     """Translate what was given; lines appear as they are done."""
-    text = need_text(services, request, "translate", text)
+    text = need_text(services, text)
     source, target = (("" if side == AUTO else side) for side in (source, target))
     moments = stream(services, request, "translate", model, lambda engine: translate(engine, text, target, source))
     language = language_of(request)

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from ..running_app import App
+from .chatting import MODEL
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",
@@ -21,7 +22,7 @@ CHROMIUM_FLAGS = [
 
 @pytest.fixture
 def start_app() -> Iterator[Callable[..., App]]:
-    """`start_app(data_dir, "--owners", "browser")` -> a running App; ended after the test."""
+    """`start_app(data_dir, "--owners", "browser")` -> a running App; ended after the test, its log without a bug."""
     apps: list[App] = []
 
     def started(data_dir: Path, *arguments: str) -> App:
@@ -33,6 +34,7 @@ def start_app() -> Iterator[Callable[..., App]]:
     yield started
     for app in apps:
         app.end()
+        assert "Traceback" not in app.log, app.log
 
 
 @pytest.fixture(scope="package")
@@ -59,3 +61,9 @@ def new_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
     yield opened
     for context in contexts:
         context.close()
+
+
+@pytest.fixture
+def app(start_app: Callable[..., App], data_dir_with: Callable[..., Path]) -> App:
+    """The app with the packaged chat model on its disk, ended after the test."""
+    return start_app(data_dir_with(MODEL))

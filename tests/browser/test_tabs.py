@@ -43,6 +43,7 @@ def shared_app(packaged: Callable[[str], Path], tmp_path_factory: pytest.TempPat
     app.start()
     yield app
     app.end()
+    assert "Traceback" not in app.log, app.log
 
 
 def test_summarize(shared_app: App, new_page: Callable[..., Page]) -> None:
@@ -108,6 +109,16 @@ def test_models_shows_what_is_on_disk_and_loaded(shared_app: App, new_page: Call
     open_tab(page, shared_app, "models")
     expect(page.locator("#models-table")).to_contain_text("SmolLM2")
     expect(page.locator("#models-table .state.loaded, #models-table .state.on_disk")).not_to_have_count(0)
+
+
+@pytest.mark.parametrize("tab", ["summarize", "translate", "sentiment"])
+def test_without_a_text_the_next_step_is_said(shared_app: App, new_page: Callable[..., Page], tab: str) -> None:
+    page = new_page()
+    open_tab(page, shared_app, tab)
+    page.locator(f"#{tab}-run").click()
+    expect(page.locator(f"#{tab}-status")).to_contain_text("Paste one or open a file first")
+    expect(page.locator(f"#{tab}-run")).to_be_enabled()
+    expect(page.get_by_text("Error", exact=True)).to_have_count(0)
 
 
 @pytest.mark.parametrize("tab", TABS)

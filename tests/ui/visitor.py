@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +23,12 @@ class Outcome:
     ok: bool
     data: Any = None
     said: str = ""
+
+    @classmethod
+    def of_page(cls, outputs: Any) -> Outcome:
+        """Of a page's event: what went wrong stands among the outputs, as the page shows it."""
+        found = re.search(r'<p class="notice bad">(.*?)</p>', str(outputs))
+        return cls(not found, outputs, html.unescape(found[1]) if found else "")
 
     @property
     def everything(self) -> str:
@@ -72,8 +80,9 @@ class Visitor:
                     outputs.append(message["output"])
                 if message.get("msg") == "process_completed":
                     outputs.append(message["output"])
-                    said = str(message["output"].get("error", ""))
-                    return Outcome(bool(message["success"]), outputs, said)
+                    if not message["success"]:
+                        return Outcome(False, outputs, str(message["output"].get("error", "")))
+                    return Outcome.of_page(outputs)
         return Outcome(False, said="the stream ended")
 
     def run(self, fn_index: int, data: list[Any]) -> Outcome:
@@ -82,7 +91,7 @@ class Visitor:
         answer = self.http.post("/gradio_api/run/predict", json=body)
         if answer.status_code != 200:
             return Outcome(False, said=answer.text)
-        return Outcome(True, answer.json()["data"])
+        return Outcome.of_page(answer.json()["data"])
 
     def upload(self, name: str, content: bytes) -> httpx.Response:
         return self.http.post("/gradio_api/upload", files={"files": (name, content)})
