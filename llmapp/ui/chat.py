@@ -250,15 +250,17 @@ def _answer(
         page.box: gr.update(value={"text": "", "files": []}, **BUSY),
         page.proceed: gr.update(visible=False),
     }
-    if len(entries) == 2:
-        first |= {page.shelf.list: _list(services, owner, conversation.id, language)}
     with services.turns.begin(page_key(request, "chat")) as turn:
         for shown in answer(services, owner, conversation, asked, turn.stop):
-            if not turn.left.is_set():
-                yield _moment(page, conversation.id, shown, language) | first
-                first = {}
-            elif shown.finished:
-                yield {page.box: gr.update(**IDLE)}
+            if turn.left.is_set():
+                if shown.finished:
+                    yield {page.box: gr.update(**IDLE)}
+                continue
+            moment = _moment(page, conversation.id, shown, language) | first
+            if len(entries) == 2 and (first or shown.finished):
+                moment |= {page.shelf.list: _list(services, owner, conversation.id, language)}
+            yield moment
+            first = {}
 
 
 def _conversation(services: Services, owner: str, place: str, title: str) -> Conversation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -105,10 +106,17 @@ def need_text(services: Services, text: str | None) -> str:
 
 
 def with_buttons(given: Given, updates: Iterator[dict[Any, Any]]) -> Iterator[dict[Any, Any]]:
-    """The moments of a result between Run and Stop."""
+    """The moments of a result between Run and Stop.
+
+    The last one holds all that was shown: Gradio's page loses values that are followed at once by an update without
+    them (it reads a message while the next one is already changing it). Copies, for Gradio empties what it is given.
+    """
     yield running(given)
-    yield from updates
-    yield settled(given)
+    shown: dict[Any, Any] = {}
+    for update in updates:
+        shown |= {widget: copy(value) for widget, value in update.items()}
+        yield update
+    yield shown | settled(given)
 
 
 def waiting(moment: Message, language: str) -> str:

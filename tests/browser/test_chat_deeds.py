@@ -64,9 +64,10 @@ def test_an_answer_is_made_again_and_an_earlier_message_changed(app: App, new_pa
 
 
 def test_a_message_can_be_copied(app: App, new_page: Callable[..., Page]) -> None:
-    page = new_page(permissions=["clipboard-read", "clipboard-write"])
+    page = new_page(locale="zh-CN", permissions=["clipboard-read", "clipboard-write"])
     open_chat(page, app)
     ask(page, FRANCE, "Paris")
+    expect(page.locator("#conversation .top-panel button").filter(visible=True)).to_have_count(1)  # and no bin
     page.get_by_role("button", name="Copy message").last.click()
     assert "Paris" in page.evaluate("navigator.clipboard.readText()")
 

@@ -79,5 +79,5 @@ def test_the_owners_link_opens_the_page_without_the_key(public: App, new_page: C
     assert public.key not in page.evaluate("document.cookie")
     page.get_by_role("tab").nth(5).click()
     page.locator("#models-unload").click()
-    page.locator("#models-status", has_text="unloaded").wait_for()
+    page.locator("#models-said", has_text="unloaded").wait_for()
     assert problems == []

@@ -74,10 +74,12 @@ def test_translate_keeps_lines(shared_app: App, new_page: Callable[..., Page]) -
 def test_sentiment(shared_app: App, new_page: Callable[..., Page]) -> None:
     page = new_page()
     open_tab(page, shared_app, "sentiment")
-    page.locator("#sentiment-text textarea").fill("A wonderful film, I loved every minute of it.")
-    page.locator("#sentiment-run").click()
-    expect(page.locator("#sentiment-bars")).to_contain_text("positive", timeout=READY_MS)
-    assert page.locator("#sentiment-bars h2").inner_text().strip() == "positive"
+    texts = ("A wonderful film, I loved every minute of it.", "A dull and awful film, I hated every minute of it.")
+    for text, label in [*zip(texts, ("positive", "negative"), strict=True)] * 5:
+        page.locator("#sentiment-text textarea").fill(text)
+        page.locator("#sentiment-run").click()
+        expect(page.locator("#sentiment-bars h2")).to_have_text(label, timeout=READY_MS)
+        expect(page.locator("#sentiment-run")).to_be_enabled()
 
 
 def test_finetune_from_a_table_to_an_answer(shared_app: App, new_page: Callable[..., Page]) -> None:
