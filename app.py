@@ -38,7 +38,7 @@ def build(settings: AppSettings, models: Path = MODELS) -> Services:
 
     def look() -> tuple[Hardware, Pool]:
         hardware = detect(settings.device)
-        return hardware, Pool(catalog, sources, hardware, settings.precision, last_words)
+        return hardware, Pool(catalog, sources, hardware, settings.precision, last_words, supervisor.answering)
 
     return Services(
         settings=settings,

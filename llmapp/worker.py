@@ -10,9 +10,11 @@ import errno
 import os
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 from filelock import Timeout
@@ -22,6 +24,9 @@ from .jobs.job import HeldJob, JobFolder, pack_error
 from .jobs.supervisor import HOME, WORKER, Supervisor
 from .jobs.work import Kind, Outcome, Work
 from .settings import read_settings
+
+if TYPE_CHECKING:
+    from .backend.pool import Pool
 
 DEVICE_WAIT_S = 5.0
 NICE = 10
@@ -33,15 +38,46 @@ OOM_SCORE = 500
 def finetune(work: Work) -> Outcome:
     """Teach a model with a table."""
     from .backend.sources import Sources
+    from .backend.steps import between_steps
     from .catalog import Catalog
     from .finetune.run import run
 
+    between_steps(work.rest)
     settings = read_settings([])
     catalog = Catalog.read(HOME / "models", settings.data_dir / "adapters")
     return run(work, catalog, Sources(settings.data_dir / "models", settings), settings)
 
 
-KINDS: Mapping[str, Kind] = {"finetune": finetune}
+def judge_table(work: Work) -> Outcome:
+    """Judge a column of a table."""
+    from .bulk.judging import run
+
+    with _own_pool(work) as pool:
+        return run(work, pool)
+
+
+@contextmanager
+def _own_pool(work: Work) -> Iterator[Pool]:
+    """Models for this process alone, which leave a core to the app and rest while somebody is answered."""
+    from .backend.device import detect
+    from .backend.pool import Pool
+    from .backend.sources import Sources
+    from .backend.steps import between_steps
+    from .catalog import Catalog
+
+    between_steps(work.rest)
+    settings = read_settings([])
+    catalog = Catalog.read(HOME / "models", settings.data_dir / "adapters")
+    hardware = detect(settings.device)
+    fewer = replace(hardware, cores=max(1, hardware.cores - 1))
+    pool = Pool(catalog, Sources(settings.data_dir / "models", settings), fewer, settings.precision)
+    try:
+        yield pool
+    finally:
+        pool.close()
+
+
+KINDS: Mapping[str, Kind] = {"finetune": finetune, "judge_table": judge_table}
 
 
 def run_job(path: Path, kinds: Mapping[str, Kind] = KINDS, command: Sequence[str] = WORKER) -> None:

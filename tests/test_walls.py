@@ -29,10 +29,11 @@ MAY_KNOW = {
     "catalog": STORED,
     "backend": STORED | {"catalog"},
     "tasks": STORED | {"catalog", "backend"},
+    "bulk": STORED | {"catalog", "backend", "tasks"},
     "finetune": STORED | {"catalog", "backend", "tasks"},
     "jobs": STORED,
-    "worker": STORED | {"catalog", "backend", "tasks", "finetune", "jobs"},
-    "ui": STORED | {"catalog", "backend", "tasks", "finetune", "jobs"},
+    "worker": STORED | {"catalog", "backend", "tasks", "bulk", "finetune", "jobs"},
+    "ui": STORED | {"catalog", "backend", "tasks", "bulk", "finetune", "jobs"},
 }
 
 

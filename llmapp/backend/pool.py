@@ -11,7 +11,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -66,7 +66,10 @@ class Pool:
         hardware: Hardware,
         wish: str = "auto",
         last_words: LastWords | None = None,
+        answering: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
+        """`answering` is entered for as long as somebody has or waits for a lease."""
+        self._answering = answering
         self._catalog, self._sources, self._hardware, self._wish = catalog, sources, hardware, wish
         self._guard = Guard(hardware, last_words)
         self._changed = threading.Condition()
@@ -89,6 +92,12 @@ class Pool:
         Raises NotFound, SourceError, CanNotRun, OutOfMemory, Busy.
         """
         model, adapter = self._catalog.resolve(name, owner)
+        with self._answering():
+            yield from self._lent(model, adapter, report, cancel)
+
+    def _lent(
+        self, model: Model, adapter: Adapter | None, report: Report | None, cancel: threading.Event | None
+    ) -> Iterator[Engine]:
         slot = self._want(model)
         try:
             self._await(slot, lambda: slot.loaded is not None, cancel, report)

@@ -9,10 +9,10 @@ import json
 import random
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,9 @@ from ..backend.loader import Loaded, load_for_training
 from ..backend.sources import Local, Progress, Sources
 from ..catalog import Catalog, Model
 from ..errors import BadInput, SourceError
-from ..messages import Message, message
+from ..messages import message
 from ..settings import AppSettings
+from ..tasks.watch import Ordered, Watch
 from .adapter import Base, hand_over, publish, save, verify
 from .batching import Encoded
 from .dataset import Rows, Split, read_table, split, validate
@@ -37,47 +38,6 @@ MOST_LOOKED_AT = 500
 MOST_WRONG = 20
 POINTS = 200
 """Points of the loss curve; each is the mean of the steps since the one before."""
-
-
-class Watch(Protocol):
-    """How the work tells how far it is, where it keeps things, and whether it shall stop."""
-
-    def folder(self, name: Literal["checkpoints", "result"]) -> Path:
-        """Its own folder."""
-
-    def phase(self, name: str) -> None:
-        """What happens now: preflight, loading, training, evaluating, saving."""
-
-    def say(self, words: Message) -> None:
-        """A sentence for the person who watches."""
-
-    def point(self, name: str, step: int, **values: float) -> None:
-        """Numbers for a chart."""
-
-    def progress(self, step: int, steps: int) -> None:
-        """How far this phase is."""
-
-    def stop_asked(self) -> bool:
-        """True when it shall stop and keep what it has."""
-
-
-class Ordered(Watch, Protocol):
-    """A watch that also knows what was asked for, by whom, with which file."""
-
-    @property
-    def id(self) -> str:
-        """The job's id, and the adapter's."""
-
-    @property
-    def owner(self) -> str:
-        """Who asked."""
-
-    @property
-    def todo(self) -> Mapping[str, Any]:
-        """{"base", "text", "label", "effort", "name"}, and "settings" where they differ from the usual."""
-
-    def file(self, name: str) -> Path:
-        """The copy of a file given at the start."""
 
 
 @dataclass(frozen=True)

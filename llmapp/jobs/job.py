@@ -36,6 +36,8 @@ STATES: tuple[State, ...] = get_args(State)
 RESUMABLE: tuple[State, ...] = ("stopped", "failed", "interrupted")
 VERSION = 1
 REPORT = "report.json"
+BEAT = "answering"
+"""Beside the job folders: fresh while somebody is being answered (`rest.py`)."""
 ALIVE_CHECK_S = 5.0
 """How long to try for a lock that another process may hold for a moment, only to see whether it is free."""
 

@@ -7,6 +7,7 @@ outlives the process that started it. Does not know what the work is: `command` 
   ROOT/dispatch.lock   held while jobs are made, queued, started or deleted
   ROOT/device.lock     held by the worker that computes
   ROOT/starting.json   which worker has been started and has not got that far yet
+  ROOT/answering       fresh while somebody is being answered: workers rest
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from ..messages import message
 from ..settings import AppSettings
 from .job import (
     ALIVE_CHECK_S,
+    BEAT,
     REPORT,
     RESUMABLE,
     JobFolder,
@@ -43,6 +45,7 @@ from .job import (
     write_json,
 )
 from .process import Starting, kill_family, start_process
+from .rest import Answering
 
 WORKER = (sys.executable, "-m", "llmapp.worker")
 HOME = Path(__file__).parents[2]
@@ -67,6 +70,7 @@ class Supervisor:
         self._command, self._stop_grace_s = tuple(command), stop_grace_s
         self._root.mkdir(parents=True, exist_ok=True)
         self._start = Starting(self._root / "starting.json")
+        self.answering = Answering(self._root / BEAT)
 
     def start(self, kind: str, owner: str, spec: Mapping[str, Any], files: Mapping[str, Path] | None = None) -> str:
         """Queue a job and return its id at once. Nothing secret belongs in the spec.

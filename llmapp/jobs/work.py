@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from ..errors import BadInput
 from ..messages import Message, message
-from .job import HeldJob, sha256
+from .job import BEAT, HeldJob, sha256
+from .rest import Rest
 
 Outcome = Literal["done", "stopped"]
 Kind = Callable[["Work"], Outcome]
@@ -29,6 +30,7 @@ class Work:
         self._spec = job.folder.spec()
         self._phase_began = self._written = time.monotonic()
         self._first_step: int | None = None
+        self.rest = Rest(job.folder.path.parent / BEAT, self.stop_asked)
 
     @property
     def id(self) -> str:

@@ -9,18 +9,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, replace
-from pathlib import Path
 from typing import Any, get_type_hints
 
 import gradio as gr
-from gradio.utils import get_upload_folder
 from pydantic import TypeAdapter, ValidationError
 
 from ..backend.engine import Sampling, Turn
-from ..errors import BadInput, NotFound
-from ..finetune.dataset import guess_columns, read_table
-from ..finetune.settings import EFFORTS
-from ..jobs.job import JobStatus
+from ..errors import BadInput
 from ..tasks.chat import ChatOptions, reply
 from ..tasks.language import detect, normalise
 from ..tasks.sentiment import classify_each as sort_texts
@@ -29,8 +24,9 @@ from ..tasks.summarize import SummaryOptions
 from ..tasks.summarize import summarize as write_summary
 from ..tasks.translate import translate as write_translation
 from ..transcripts import clean
-from . import finetune as finetune_tab
+from . import api_jobs
 from . import models as models_tab
+from .api_jobs import asker
 from .events import MODEL_QUEUE, bind
 from .facts import made_by
 from .model_choice import wanted
@@ -42,7 +38,7 @@ from .work import Made, result, stream
 def build(services: Services) -> None:
     """Register every endpoint under its own name. What uses a model shares one queue; the rest never waits."""
     queued = (chat, summarize, translate, sentiment, classify)
-    free = (detect_language, finetune, job, job_stop, job_resume, job_report, jobs, models, load, unload)
+    free = (detect_language, *api_jobs.ENDPOINTS, models, load, unload)
     endpoints: tuple[Callable[..., Any], ...] = (*queued, *free)
     for endpoint in endpoints:
         queue = MODEL_QUEUE if endpoint in queued else {"concurrency_limit": None}
@@ -184,81 +180,9 @@ def classify(
     return {"labels": dict(made.value.scores), **made_by(made.info)}
 
 
-def finetune(
-    services: Services,
-    dataset: gr.FileData,
-    text: str = "",
-    label: str = "",
-    name: str = "",
-    effort: str = "quick",
-    request: gr.Request | None = None,
-) -> str:
-    """Teach a small model to sort texts, from a table of texts and labels; returns a job id at once.
-
-    Args:
-        dataset: a CSV or TSV file whose first row names the columns
-        text: column that holds the texts; empty guesses
-        label: column that holds the labels; empty guesses
-        name: what the result is called
-        effort: quick, balanced or thorough
-    """
-    services.guard.manage(request)
-    if effort not in EFFORTS:
-        raise BadInput("setting_choice", name="effort", value=effort, choices=", ".join(EFFORTS))
-    path = _uploaded(dataset)
-    columns = guess_columns(read_table(path))
-    return finetune_tab.start_job(services, request, path, text or columns[0], label or columns[1], name, effort)
-
-
-def job(services: Services, job_id: str, request: gr.Request | None = None) -> dict[str, Any]:
-    """Tell how a job is: {id, kind, state, phase, step, steps, eta_s, error}.
-
-    Args:
-        job_id: what `finetune` returned
-    """
-    return _status(services.supervisor.status(job_id, _asker(services, request)))
-
-
-def job_stop(services: Services, job_id: str, request: gr.Request | None = None) -> dict[str, Any]:
-    """Ask a job to stop; what it has done is kept.
-
-    Args:
-        job_id: what `finetune` returned
-    """
-    owner = _asker(services, request)
-    services.supervisor.stop(job_id, owner)
-    return _status(services.supervisor.status(job_id, owner))
-
-
-def job_resume(services: Services, job_id: str, request: gr.Request | None = None) -> dict[str, Any]:
-    """Go on with a job that was stopped or interrupted.
-
-    Args:
-        job_id: what `finetune` returned
-    """
-    services.guard.manage(request)
-    owner = _asker(services, request)
-    services.supervisor.resume(job_id, owner)
-    return _status(services.supervisor.status(job_id, owner))
-
-
-def job_report(services: Services, job_id: str, request: gr.Request | None = None) -> dict[str, Any]:
-    """The report card of a training that is done: scores before and after on held-out rows.
-
-    Args:
-        job_id: what `finetune` returned
-    """
-    return dict(services.supervisor.report(job_id, _asker(services, request)))
-
-
-def jobs(services: Services, request: gr.Request | None = None) -> list[dict[str, Any]]:
-    """List one's own jobs, newest first."""
-    return [_status(status) for status in services.supervisor.jobs(_asker(services, request))]
-
-
 def models(services: Services, request: gr.Request | None = None) -> list[dict[str, Any]]:
     """List models and adapters of one's own: what they cost, what is on disk and loaded."""
-    owner = _asker(services, request)
+    owner = asker(services, request)
     loaded = {state.model_id for state in services.pool.loaded()}
     found = [
         {
@@ -286,7 +210,7 @@ def load(services: Services, model: str, request: gr.Request | None = None) -> d
         model: an id that `models` lists
     """
     services.guard.manage(request)
-    owner = _asker(services, request)
+    owner = asker(services, request)
     services.catalog.resolve(model, owner)
     models_tab.load(services, model, owner)
     return {"model": model, "state": "loading"}
@@ -299,15 +223,9 @@ def unload(services: Services, model: str, request: gr.Request | None = None) ->
         model: an id that `models` lists
     """
     services.guard.manage(request)
-    found, _ = services.catalog.resolve(model, _asker(services, request))
+    found, _ = services.catalog.resolve(model, asker(services, request))
     services.pool.unload(found.id)
     return {"model": found.id, "state": "unloaded"}
-
-
-def _asker(services: Services, request: gr.Request | None) -> str:
-    """Who asks; the request is counted."""
-    services.guard.request(request)
-    return owner_of(services.settings, request)
 
 
 def _types(endpoint: Callable[..., Any]) -> Callable[..., None]:
@@ -326,21 +244,6 @@ def _types(endpoint: Callable[..., Any]) -> Callable[..., None]:
                 raise BadInput("api_type", name=name, value=repr(values[place])[:80], wanted=said) from None
 
     return check
-
-
-def _status(status: JobStatus) -> dict[str, Any]:
-    problem = status.problem
-    error = {"code": problem.code, "text": problem.text()} if problem else None
-    return {
-        "id": status.id,
-        "kind": status.kind,
-        "state": status.state,
-        "phase": status.phase,
-        "step": status.step,
-        "steps": status.steps,
-        "eta_s": status.eta_s,
-        "error": error,
-    }
 
 
 def _text(value: str, name: str) -> str:
@@ -367,11 +270,3 @@ def _sampling(services: Services, name: str, wish: Mapping[str, Any], request: g
         if type(value) not in (int, numbers[knob]) and not (knob == "seed" and value is None):
             raise BadInput("api_type", name=f"sampling.{knob}", value=f"{value!r:.80}", wanted=numbers[knob].__name__)
     return replace(Sampling(), **{**model.sampling, **wish})
-
-
-def _uploaded(file: Any) -> Path:
-    """The path of an uploaded file; a path of the server's own disk is refused, whoever names it."""
-    path = Path(str(file.get("path", "")) if isinstance(file, Mapping) else "").resolve()
-    if not path.is_relative_to(Path(get_upload_folder()).resolve()) or not path.is_file():
-        raise NotFound("api_file", name=path.name)
-    return path

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Callable
 from pathlib import Path
-from shutil import rmtree
 from typing import Any
 
 import gradio as gr
-from gradio.utils import get_upload_folder
 
 from ..errors import BadInput
 from . import chat_view
 from .chat_page import Page, Shelf
+from .downloads import hidden_button, offer, wire_download
 from .events import QUIET, bind
 from .notice import notice
 from .owners import owner_of
@@ -30,12 +27,6 @@ REMEMBER = """(place) => {
   if (id) url.searchParams.set("chat", id); else url.searchParams.delete("chat");
   history.replaceState(null, "", url);
 }"""
-
-# A download button gives what it held when it was pressed: it is filled first, then pressed.
-PRESS_DOWNLOAD = """file => file && setTimeout(() => {
-  const holder = document.querySelector("#download");
-  (holder.querySelector("a, button") || holder).click();
-}, 300)"""
 
 
 def build_shelf(has_kept: bool) -> Shelf:
@@ -57,7 +48,7 @@ def build_shelf(has_kept: bool) -> Shelf:
         export_markdown = gr.Button(w("chat.export_markdown"), size="sm", elem_id="export-markdown")
         export_json = gr.Button(w("chat.export_json"), size="sm", elem_id="export-json")
         export_kept = gr.Button(w("chat.export_kept"), size="sm", visible=has_kept, elem_id="export-kept")
-        download = gr.DownloadButton(visible="hidden", elem_id="download")
+        download = hidden_button("download")
         bring_in = gr.UploadButton(w("chat.import"), size="sm", file_types=[".json", ".md"], elem_id="import")
         sure = gr.Textbox("", label=w("chat.delete_all_sure"), elem_id="sure")
         delete_all = gr.Button(w("chat.delete_all"), size="sm", variant="stop", elem_id="delete-all")
@@ -97,10 +88,8 @@ def wire_shelf(services: Services, page: Page, show: Show) -> None:
         (shelf.export_markdown, _export_markdown),
         (shelf.export_kept, _export_kept),
     ):
-        # Emptied where nothing could be written, or the file of the last time would be given.
-        write = bind(_export, services, page, show, export, said=page.status, settled={shelf.download: None})
-        made = button.click(write, [page.place], [shelf.download, *outputs], **QUIET)
-        made.then(None, [shelf.download], None, js=PRESS_DOWNLOAD, **QUIET)
+        first = (services, page, show, export)
+        wire_download(button, shelf.download, _export, first, [page.place], outputs, page.status)
     shelf.bring_in.upload(bind(_bring_in, services, page, show, said=page.status), [shelf.bring_in], outputs, **QUIET)
     shelf.delete_all.click(
         bind(_delete_all, services, page, show, said=page.status), [shelf.sure], [*outputs, shelf.sure], **QUIET
@@ -160,7 +149,7 @@ def _export(
 
 def _export_json(services: Services, _place: str, request: gr.Request) -> str:
     text = services.conversations.export_json(owner_of(services.settings, request))
-    return _written(services, request, "conversations", ".json", text)
+    return offer(services, request, "conversations.json", text.encode())
 
 
 def _export_markdown(services: Services, place: str, request: gr.Request) -> str:
@@ -169,27 +158,13 @@ def _export_markdown(services: Services, place: str, request: gr.Request) -> str
         raise BadInput("no_conversation_open")
     conversation = services.conversations.get(owner, _identity(place))
     text = services.conversations.export_markdown(owner, conversation.id)
-    return _written(services, request, conversation.title, ".md", text)
+    return offer(services, request, f"{conversation.title}.md", text.encode())
 
 
 def _export_kept(services: Services, _place: str, request: gr.Request) -> str:
     copy = services.store.kept[-1]
     text, _ = services.conversations.export_kept(owner_of(services.settings, request), copy)
-    return _written(services, request, copy.name, ".json", text)
-
-
-def _written(services: Services, request: gr.Request, title: str, suffix: str, text: str) -> str:
-    """A file to fetch. Each owner has one place for it, which nobody guesses and which is written over."""
-    content = text.encode()
-    services.guard.transfer(request, len(content))
-    secret = f"{services.manager_key} {owner_of(services.settings, request)}"
-    folder = Path(get_upload_folder()) / "exports" / hashlib.sha256(secret.encode()).hexdigest()
-    rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    stem = re.sub(r"[^\w\- ]+", "_", title).strip(" _")[:60] or "conversation"
-    path = folder / f"{stem}{suffix}"
-    path.write_bytes(content)
-    return str(path)
+    return offer(services, request, f"{copy.name}.json", text.encode())
 
 
 def _bring_in(services: Services, page: Page, show: Show, path: str, request: gr.Request) -> dict[Any, Any]:

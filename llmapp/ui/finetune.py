@@ -13,20 +13,18 @@ from typing import Any
 
 import gradio as gr
 
-from ..errors import LlmappError
 from ..finetune.dataset import guess_columns, read_table, validate
 from ..finetune.settings import EFFORTS
-from ..jobs.job import JobStatus
 from ..messages import say
 from .events import QUIET, bind
+from .job_panel import Kind, Panel, build_panel, look, wire_panel
 from .notice import notice
 from .owners import owner_of
 from .services import Services
 from .words import language_of, tell, w
 
-Act = Callable[[Services, str, gr.Request], None]
-TICK_S = 1.5
 PREVIEW_ROWS = 5
+TABLES = [".csv", ".tsv", ".txt", ".xlsx", ".xls", ".ods"]
 BASE = "all-minilm-l6-v2"
 
 
@@ -42,16 +40,7 @@ class Page:
     name: gr.Textbox
     effort: gr.Radio
     start: gr.Button
-    runs: gr.Dropdown
-    report: gr.HTML
-    said: gr.HTML
-    stop: gr.Button
-    resume: gr.Button
-    delete: gr.Button
-
-    def running(self) -> list[Any]:
-        """What the clock redraws."""
-        return [self.runs, self.report, self.said, self.stop, self.resume, self.delete]
+    panel: Panel
 
 
 def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
@@ -59,7 +48,7 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
     gr.Markdown(w("finetune.intro"), elem_classes="quiet")
     with gr.Row(equal_height=False):
         with gr.Column(min_width=320):
-            file = gr.File(label=w("finetune.file"), file_types=[".csv", ".tsv"], elem_id="finetune-file", height=150)
+            file = gr.File(label=w("finetune.file"), file_types=TABLES, elem_id="finetune-file", height=150)
             sample = gr.DownloadButton(w("finetune.sample"), value=str(SAMPLE), size="sm", elem_id="finetune-sample")
             with gr.Row():
                 text = gr.Dropdown([], label=w("finetune.text"), elem_id="finetune-text")
@@ -76,15 +65,9 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
             )
             start = gr.Button(w("finetune.start"), variant="primary", interactive=False, elem_id="finetune-start")
         with gr.Column(min_width=320):
-            runs = gr.Dropdown([], label=w("finetune.runs"), elem_id="finetune-runs")
-            report = gr.HTML(elem_id="finetune-report", padding=False)
-            said = gr.HTML(elem_id="finetune-said", padding=False)
-            with gr.Row():
-                stop = gr.Button(w("work.stop"), variant="stop", visible=False, size="sm", elem_id="finetune-stop")
-                resume = gr.Button(w("finetune.resume"), visible=False, size="sm", elem_id="finetune-resume")
-                delete = gr.Button(w("finetune.delete"), visible=False, size="sm", elem_id="finetune-delete")
+            panel = build_panel(Kind("finetune", "finetune", (), _card))
     del sample
-    page = Page(file, text, label, preview, found, name, effort, start, runs, report, said, stop, resume, delete)
+    page = Page(file, text, label, preview, found, name, effort, start, panel)
     _wire(services, (demo.load, tab.select), page)
 
 
@@ -94,20 +77,17 @@ SAMPLE = Path(__file__).parent / "samples" / "classify.csv"
 def _wire(services: Services, opens: Sequence[Callable[..., Any]], page: Page) -> None:
     chosen = [page.file, page.text, page.label]
     data = [page.text, page.label, page.preview, page.found, page.start]
-    page.file.change(bind(_opened, page, said=page.found), [page.file], data, **QUIET)
+    refused = {"said": page.found, "settled": {page.start: gr.update(interactive=False)}}
+    page.file.change(bind(_opened, page, **refused), [page.file], data, **QUIET)
     for column in (page.text, page.label):
-        column.input(bind(_checked, page, said=page.found), chosen, data, **QUIET)
+        column.input(bind(_checked, page, **refused), chosen, data, **QUIET)
     page.start.click(
         bind(_start, services, page, said=page.found),
         [*chosen, page.name, page.effort],
-        [page.found, *page.running()],
+        [page.found, *page.panel.outputs()],
         **QUIET,
     )
-    look = bind(_look, services, page, said=page.said)
-    for event in (*opens, page.runs.input, gr.Timer(TICK_S).tick):
-        event(look, [page.runs], page.running(), **QUIET)
-    for button, act in ((page.stop, _stop), (page.resume, _resume), (page.delete, _delete)):
-        button.click(bind(_act, services, page, act, said=page.said), [page.runs], page.running(), **QUIET)
+    wire_panel(services, opens, page.panel)
 
 
 def _opened(page: Page, path: str | None, request: gr.Request) -> dict[Any, Any]:
@@ -118,12 +98,8 @@ def _opened(page: Page, path: str | None, request: gr.Request) -> dict[Any, Any]
             page.start: gr.update(interactive=False),
             page.preview: gr.update(visible=False),
         }
-    language = language_of(request)
-    try:
-        table = read_table(Path(path))
-        text, label = guess_columns(table)
-    except LlmappError as error:
-        return {page.found: notice(error.text(language), "bad"), page.start: gr.update(interactive=False)}
+    table = read_table(Path(path))
+    text, label = guess_columns(table)
     columns = {
         page.text: gr.update(choices=list(table.columns), value=text),
         page.label: gr.update(choices=list(table.columns), value=label),
@@ -132,13 +108,8 @@ def _opened(page: Page, path: str | None, request: gr.Request) -> dict[Any, Any]
 
 
 def _checked(page: Page, path: str, text: str | None, label: str | None, request: gr.Request) -> dict[Any, Any]:
-    language = language_of(request)
-    try:
-        table = read_table(Path(path))
-        rows = validate(table, text or "", label or "")
-    except LlmappError as error:
-        return {page.found: notice(error.text(language), "bad"), page.start: gr.update(interactive=False)}
-    notes = "".join(notice(note.text(language)) for note in rows.notes)
+    rows = validate(read_table(Path(path)), text or "", label or "")
+    notes = "".join(notice(note.text(language_of(request))) for note in rows.notes)
     sentence = tell(request, "finetune.found", rows=len(rows.texts), labels=", ".join(rows.classes))
     shown = [[t[:200], str(y)] for t, y in zip(rows.texts[:PREVIEW_ROWS], rows.labels[:PREVIEW_ROWS], strict=True)]
     return {
@@ -152,7 +123,7 @@ def start_job(
     services: Services, request: gr.Request | None, path: Path, text: str, label: str, name: str, effort: str
 ) -> str:
     """Start a training and return its job id at once. Raises BadInput for data that can not teach."""
-    services.guard.manage(request)
+    services.guard.job(request, "finetune")
     services.guard.size(request, path.stat().st_size)
     table = read_table(path)
     validate(table, text, label)
@@ -170,73 +141,7 @@ def _start(
     effort: str,
     request: gr.Request,
 ) -> dict[Any, Any]:
-    return _look(services, page, start_job(services, request, Path(path), text, label, name, effort), request)
-
-
-def _act(services: Services, page: Page, act: Act, job: str, request: gr.Request) -> dict[Any, Any]:
-    """A button below a run was pressed; what went wrong with the one before is no longer said."""
-    act(services, job, request)
-    return _look(services, page, job, request) | {page.said: ""}
-
-
-def _stop(services: Services, job: str, request: gr.Request) -> None:
-    services.supervisor.stop(job, owner_of(services.settings, request))
-
-
-def _resume(services: Services, job: str, request: gr.Request) -> None:
-    services.guard.manage(request)
-    services.supervisor.resume(job, owner_of(services.settings, request))
-
-
-def _delete(services: Services, job: str, request: gr.Request) -> None:
-    services.supervisor.delete(job, owner_of(services.settings, request))
-
-
-def _look(services: Services, page: Page, job: str | None, request: gr.Request) -> dict[Any, Any]:
-    """The runs of this person, and how the chosen one is."""
-    owner, language = owner_of(services.settings, request), language_of(request)
-    jobs = [status for status in services.supervisor.jobs(owner) if status.kind == "finetune"]
-    if not jobs:
-        hidden = gr.update(visible=False)
-        empty = notice(say("finetune.no_runs", language))
-        return {
-            page.runs: gr.update(choices=[], value=None),
-            page.report: empty,
-            page.stop: hidden,
-            page.resume: hidden,
-            page.delete: hidden,
-        }
-    status = next((s for s in jobs if s.id == job), jobs[0])
-    choices = [(_title(services, s, owner, language), s.id) for s in jobs]
-    ended = status.state in ("done", "stopped", "failed", "interrupted")
-    return {
-        page.runs: gr.update(choices=choices, value=status.id),
-        page.report: report_html(services, status, owner, language),
-        page.stop: gr.update(visible=not ended),
-        page.resume: gr.update(visible=status.state in ("stopped", "failed", "interrupted")),
-        page.delete: gr.update(visible=ended),
-    }
-
-
-def _title(services: Services, status: JobStatus, owner: str, language: str) -> str:
-    name = services.supervisor.spec(status.id, owner).get("name", status.id)
-    return f"{name} · {say(f'job.{status.state}', language)}"
-
-
-def report_html(services: Services, status: JobStatus, owner: str, language: str) -> str:
-    """Progress while it trains; the report card when it is done; what to do when it is not."""
-    if status.state == "done":
-        return _card(services.supervisor.report(status.id, owner), language)
-    if status.problem:
-        sentence = status.problem.text(language)
-        return notice(sentence, "bad") + notice(say("finetune.kept", language))
-    if status.state in ("stopped", "interrupted"):
-        return notice(say(f"finetune.{status.state}", language, step=status.step, steps=status.steps))
-    phase = say(f"job.phase_{status.phase}", language) if status.phase else say(f"job.{status.state}", language)
-    share = round(100 * status.step / status.steps) if status.steps else 0
-    left = say("job.left", language, minutes=max(1, round((status.eta_s or 0) / 60))) if status.eta_s else ""
-    bar = f'<div class="progress" role="progressbar" aria-valuenow="{share}"><i style="width:{share}%"></i></div>'
-    return notice(f"{phase} {left}") + bar + f'<p class="quiet">{escape(say("finetune.may_close", language))}</p>'
+    return look(services, page.panel, start_job(services, request, Path(path), text, label, name, effort), request)
 
 
 def _card(report: Mapping[str, Any], language: str) -> str:

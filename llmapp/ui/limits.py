@@ -30,6 +30,8 @@ ADDRESS_FACTOR = 5
 # A page asks every few seconds how models and jobs are, in each tab that is open, and shows what it is told.
 PAGE_FACTOR = 20
 KEY_TRIES = 10
+# Kinds of jobs that change what the app holds.
+FOR_THE_MANAGER = ("finetune",)
 MB = 1_000_000
 
 
@@ -86,6 +88,16 @@ class Guard:
         """Raises Refused for who may not load, unload, download, delete or train here."""
         if not may_manage(self._settings, self._key, request):
             raise Refused("not_the_manager")
+
+    def job(self, request: gr.Request | None, kind: str) -> None:
+        """Raises Refused for who may not start this kind of job, Busy for who may have one and has it."""
+        if may_manage(self._settings, self._key, request):
+            return
+        if kind in FOR_THE_MANAGER:
+            raise Refused("not_the_manager")
+        mine = self._supervisor.jobs(owner_of(self._settings, request))
+        if any(status.state in ("queued", "running") for status in mine):
+            raise Busy("one_job")
 
     def opens(self, request: gr.Request, given: str) -> bool:
         """True when this is the manager's key. Raises Busy for an address that tries one after the other."""

@@ -12,6 +12,7 @@ import gradio as gr
 from ..backend.engine import Engine
 from ..messages import Message, say
 from ..tasks.sentiment import BATCH, Judgement, classify_each
+from . import sentiment_table
 from .line import Work
 from .services import Services
 from .text_tab import (
@@ -59,7 +60,15 @@ class Judged:
 
 
 def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
-    """Lay the tab out and wire it."""
+    """Lay the tab out and wire it: one text, or a whole table."""
+    with gr.Tabs(elem_id="sentiment-tabs"):
+        with gr.Tab(w("sentiment.one_text"), id="text"):
+            _build_text(services, demo, tab)
+        with gr.Tab(w("sentiment.whole_table"), id="table"):
+            sentiment_table.build(services, demo, tab)
+
+
+def _build_text(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
     with gr.Row(equal_height=False):
         with gr.Column(min_width=320):
             text, upload = build_text("sentiment")
@@ -90,7 +99,7 @@ def run(
     """Judge what was given: the whole, or line by line."""
     text = need_text(services, text)
     texts = [line for line in text.splitlines() if line.strip()] if each_line else [text]
-    own = tuple(part.strip() for part in labels.replace("，", ",").split(",") if part.strip())
+    own = sentiment_table.own_labels(labels)
     moments = stream(
         services, request, "sentiment", model, lambda engine: _judge(engine, texts, own), open_labels=bool(own)
     )

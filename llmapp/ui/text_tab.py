@@ -51,10 +51,12 @@ def build_text(task: Task) -> tuple[gr.Textbox, gr.UploadButton]:
     return text, upload
 
 
-def build_model(services: Services, task: Task) -> gr.Dropdown:
+def build_model(services: Services, task: Task, elem_id: str = "") -> gr.Dropdown:
     """Which model does it; Auto takes what suits the machine."""
     choices, chosen = model_choices(services, task, "")
-    return gr.Dropdown(choices, value=chosen, label=w("model.label"), elem_id=f"{task}-model", filterable=False)
+    return gr.Dropdown(
+        choices, value=chosen, label=w("model.label"), elem_id=elem_id or f"{task}-model", filterable=False
+    )
 
 
 def build_buttons(task: Task) -> tuple[gr.Button, gr.Button]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from ..running_app import App
 from .chatting import MODEL
@@ -18,6 +18,10 @@ CHROMIUM_FLAGS = [
     "--disable-dev-shm-usage",
     "--disable-background-networking",
 ]
+
+
+# A model, the app and several pages share the machine: what comes late is not wrong, what never comes is.
+expect.set_options(timeout=20_000)
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from llmapp.tasks.tables import read_sheet, write_xlsx
+
 from .conftest import App
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -111,6 +113,34 @@ def test_models_shows_what_is_on_disk_and_loaded(shared_app: App, new_page: Call
     open_tab(page, shared_app, "models")
     expect(page.locator("#models-table")).to_contain_text("SmolLM2")
     expect(page.locator("#models-table .state.loaded, #models-table .state.on_disk")).not_to_have_count(0)
+
+
+def test_a_whole_table_is_judged_and_taken_out(shared_app: App, new_page: Callable[..., Page], tmp_path: Path) -> None:
+    """Pick a workbook, its column is found; the page is closed and opened again; the judged table is saved."""
+    file = tmp_path / "opinions.xlsx"
+    texts = [f"{'A wonderful' if i % 2 else 'An awful'} evening, number {i}." for i in range(400)]
+    write_xlsx(file, ["id", "opinion"], [(float(i), text) for i, text in enumerate(texts)])
+    page = new_page()
+    open_tab(page, shared_app, "sentiment")
+    page.get_by_role("tab", name="A whole table").click()
+    page.locator("#judge_table-file input[type=file]").set_input_files(file)
+    expect(page.locator("#judge_table-found")).to_contain_text("400 rows. The texts are in `opinion`")
+    page.locator("#judge_table-start").click()
+    expect(page.locator("#judge_table-report")).to_contain_text("You may close this page")
+    page.close()
+    page = new_page()
+    open_tab(page, shared_app, "sentiment")
+    page.get_by_role("tab", name="A whole table").click()
+    expect(page.locator("#judge_table-report")).to_contain_text("400 of 400 rows were judged", timeout=READY_MS)
+    with page.expect_download() as download:
+        page.locator("#judge_table-take-xlsx").click()
+    assert download.value.suggested_filename == "opinions judged.xlsx"
+    judged = read_sheet(Path(download.value.path()))
+    assert judged.columns == ("id", "opinion", "label", "score", "error")
+    assert judged.column("opinion") == tuple(texts)
+    assert set(judged.column("label")) == {"positive", "negative"}
+    page.locator("#judge_table-delete").click()
+    expect(page.locator("#judge_table-report")).to_contain_text("No table yet")
 
 
 @pytest.mark.parametrize("tab", ["summarize", "translate", "sentiment"])

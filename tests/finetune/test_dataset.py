@@ -55,7 +55,7 @@ def test_separators_and_line_ends_are_found(tmp_path: Path, delimiter: str, newl
 
 def test_a_messy_header_does_not_matter(tmp_path: Path) -> None:
     table = read_table(written(tmp_path, '\ufeff  The  Message ,Label ,,Label,\n"a\nb",x,,1,\n\nc,y,,2,\n'))
-    assert table.columns == ("The Message", "Label", "Label (3)")
+    assert table.columns == ("The Message", "Label", "Label (4)")
     assert table.rows == (("a\nb", "x", "1"), ("c", "y", "2"))
     assert table.numbers == (2, 4)
 

@@ -33,6 +33,7 @@ def count(work: Work) -> Outcome:
     work.say(message("settings.about"))
     work.phase("training")
     for step in range(done + 1, work.todo["steps"] + 1):
+        work.rest()
         if work.stop_asked():
             return "stopped"
         time.sleep(0.1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import socket
 import threading
@@ -23,7 +24,8 @@ from .visitor import Visitor
 
 PUBLIC = (
     *("chat", "summarize", "translate", "sentiment", "classify", "detect_language"),
-    *("finetune", "job", "job_stop", "job_resume", "job_report", "jobs", "models", "load", "unload"),
+    *("finetune", "sentiment_file", "job", "job_stop", "job_resume", "job_report", "job_export", "jobs"),
+    *("models", "load", "unload"),
 )
 CHAT_MODEL, ENCODER = "smollm2-135m-instruct", "all-minilm-l6-v2"
 SHORT = {"max_new_tokens": 12}
@@ -146,6 +148,25 @@ def test_a_training_from_file_to_report(client: Client, tmp_path: Path) -> None:
     judged = ask(client, "sentiment", "what a lovely day", adapter["id"])
     assert judged["label"] in ("good", "bad")
     assert judged["adapter"] == adapter["id"]
+
+
+def test_a_table_is_judged_from_file_to_file(client: Client, tmp_path: Path) -> None:
+    file = tmp_path / "opinions.csv"
+    file.write_text("id,opinion\n1,What a lovely film\n2,What an awful film\n3,\n", encoding="utf-8")
+    job = ask(client, "sentiment_file", handle_file(str(file)))
+    assert wait_for(client, job, "done")["kind"] == "judge_table"
+    report = ask(client, "job_report", job)
+    assert report["labels"] == {"positive": 1, "negative": 1}
+    assert report["made"]["adapter"] == "sentiment-en"
+    with Path(ask(client, "job_export", job)).open(encoding="utf-8-sig", newline="") as table:
+        rows = list(csv.DictReader(table))
+    assert [(row["id"], row["label"]) for row in rows] == [("1", "positive"), ("2", "negative"), ("3", "")]
+    assert rows[2]["error"] == "The text of this row is blank."
+    assert Path(ask(client, "job_export", job, "xlsx")).read_bytes().startswith(b"PK")
+    with pytest.raises(AppError, match=r"no column `text`\. There are: id, opinion"):
+        ask(client, "sentiment_file", handle_file(str(file)), "text")
+    with pytest.raises(AppError, match=r"made no `pdf`; what it made: csv, xlsx"):
+        ask(client, "job_export", job, "pdf")
 
 
 def wait_for(client: Client, job: str, *states: str) -> dict[str, Any]:

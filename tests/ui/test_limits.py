@@ -326,3 +326,12 @@ def test_the_key_is_readable_by_this_account_only(public_app: PublicApp) -> None
 
 def test_no_link_is_printed_at_home(home_app: App) -> None:
     assert "key=" not in home_app.log
+
+
+def test_a_stranger_has_one_job_at_a_time(public_app: PublicApp) -> None:
+    stranger = public_app.stranger()
+    table = stranger.uploaded("rows.csv", b"text\nA good film\nA bad film\n")
+    first = stranger.api("sentiment_file", file=table)
+    assert first.ok, first
+    assert "You have work under way here" in stranger.api("sentiment_file", file=table).said
+    stranger.api("job_stop", job_id=first.data)

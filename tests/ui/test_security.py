@@ -63,7 +63,7 @@ def test_only_the_manager_loads_unloads_and_trains(stranger: Visitor, untouched:
 
 
 def test_others_jobs_are_not_there(public_app: PublicApp, stranger: Visitor, untouched: None) -> None:
-    for name in ("job", "job_stop", "job_report"):
+    for name in ("job", "job_stop", "job_report", "job_export"):
         outcome = stranger.api(name, job_id=public_app.victim.job)
         assert outcome.said == f"There is no job `{public_app.victim.job}` here, or it is not yours.", name
     manager = public_app.caller(key=public_app.app.key)
@@ -148,7 +148,7 @@ def test_the_finetune_tab_refuses_a_stranger(public_app: PublicApp, stranger: Vi
     columns, _ = event_of(config, "finetune-file", "change")
     assert stranger.run(columns, [given]).ok
     assert NOT_MANAGER in stranger.run(index, [given, "text", "label", "x", "quick"]).everything
-    for button in ("stop", "resume", "delete"):
+    for button in ("stop-job", "resume", "delete"):
         index, _ = event_of(config, f"finetune-{button}", "click")
         outcome = stranger.run(index, [public_app.victim.job])
         assert not outcome.ok

@@ -1,0 +1,151 @@
+"""Judge one column of a table, row by row: a label and a score beside each, as CSV and as a workbook.
+
+Every row is kept; one that can not be judged carries the reason. Does not know jobs, processes or the page.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from ..backend.engine import Engine
+from ..backend.pool import Pool
+from ..backend.progress import Progress
+from ..errors import BadInput, Busy
+from ..messages import message
+from ..tasks.sentiment import Judgement, classify_each
+from ..tasks.tables import Sheet, read_sheet, write_csv, write_xlsx
+from ..tasks.watch import Ordered
+from .rows import DoneRows
+
+TABLE = "table"
+FIRST_ROWS, MOST_ROWS = 16, 2048
+SAVE_EVERY_S = 4.0
+"""About how long rows are judged together before they are kept and progress is told."""
+SHOWN = 10
+"""Rows in the report of those it is most certain and most doubtful of."""
+
+
+def run(work: Ordered, pool: Pool) -> Literal["done", "stopped"]:
+    """Judge the table as `work.todo` says: {"column", "model", "labels", "language"}. Raises LlmappError."""
+    work.phase("preflight")
+    sheet = read_sheet(work.file(TABLE), work.file_name(TABLE), ragged=True)
+    texts = sheet.column(work.todo["column"])
+    done = DoneRows(work.folder("checkpoints") / "rows.jsonl")
+    made = work.folder("checkpoints") / "made.json"
+    cancel = threading.Event()
+
+    def loading(progress: Progress) -> None:
+        work.progress(progress.done, progress.total)
+        if work.stop_asked():
+            cancel.set()
+
+    try:
+        work.phase("loading")
+        with pool.lease(work.todo["model"], work.owner, loading, cancel) as engine:
+            made.write_text(json.dumps(_made_by(engine)), encoding="utf-8")
+            work.phase("judging")
+            _judge(work, engine, texts, done)
+    except Busy:
+        if not cancel.is_set():
+            raise
+    work.phase("saving")
+    _write(work, sheet, done.rows, json.loads(made.read_text(encoding="utf-8")) if made.exists() else {})
+    return "done" if len(done.rows) == len(texts) else "stopped"
+
+
+def _judge(work: Ordered, engine: Engine, texts: Sequence[str], done: DoneRows) -> None:
+    """Judge the rows that are not done yet, some seconds' worth at a time, until all are or it shall stop."""
+    labels, language = tuple(work.todo["labels"]), work.todo["language"]
+    rows = FIRST_ROWS
+    while len(done.rows) < len(texts) and not work.stop_asked():
+        work.progress(len(done.rows), len(texts))
+        began = time.monotonic()
+        done.add(judged(engine, texts[len(done.rows) : len(done.rows) + rows], labels, language))
+        seconds = time.monotonic() - began
+        rows = max(FIRST_ROWS, min(MOST_ROWS, round(rows * SAVE_EVERY_S / max(seconds, SAVE_EVERY_S / 4))))
+    work.progress(len(done.rows), len(texts))
+
+
+def judged(
+    engine: Engine, texts: Sequence[str], labels: Sequence[str] = (), language: str = "en"
+) -> list[dict[str, Any]]:
+    """{"label", "score"} for each text, or {"error": sentence in that language}. Equal texts are judged once."""
+    different = [text for text in dict.fromkeys(texts) if text.strip()]
+    found: dict[str, dict[str, Any]] = {}
+    try:
+        answers = zip(different, classify_each(engine, different, labels, batch=MOST_ROWS), strict=True)
+        found = {text: _row(judgement) for text, judgement in answers}
+    except BadInput:  # one of them can not be judged
+        found = {text: _alone(engine, text, labels, language) for text in different}
+    blank = {"error": message("error.row_blank").text(language)}
+    return [found.get(text, blank) for text in texts]
+
+
+def _alone(engine: Engine, text: str, labels: Sequence[str], language: str) -> dict[str, Any]:
+    try:
+        return _row(next(iter(classify_each(engine, [text], labels))))
+    except BadInput as error:
+        return {"error": error.text(language)}
+
+
+def _row(judgement: Judgement) -> dict[str, Any]:
+    return {"label": judgement.label, "score": round(judgement.scores[judgement.label], 6)}
+
+
+def _made_by(engine: Engine) -> dict[str, Any]:
+    info = engine.info
+    return {
+        "model": info.model.id,
+        "revision": info.revision,
+        "adapter": info.adapter.id if info.adapter else "",
+        "precision": info.precision.kind,
+        "weights": info.weights,
+    }
+
+
+def _write(work: Ordered, sheet: Sheet, rows: Sequence[dict[str, Any]], made: dict[str, Any]) -> None:
+    """The table with two columns more, and what there is to say about it."""
+    folder = work.folder("result")
+    columns = (*sheet.columns, *(_free(sheet.columns, name) for name in ("label", "score", "error")))
+    stem = Path(work.file_name(TABLE)).stem
+    files = {"csv": f"{stem} judged.csv", "xlsx": f"{stem} judged.xlsx"}
+    write_csv(folder / files["csv"], columns, _cells(sheet, rows))
+    cut = write_xlsx(folder / files["xlsx"], columns, _cells(sheet, rows))
+    report = _report(sheet.column(work.todo["column"]), sheet.numbers, rows)
+    report |= {"made": made, "files": files, "cut_cells": cut}
+    (folder / "report.json").write_text(json.dumps(report, ensure_ascii=False), encoding="utf-8")
+
+
+def _cells(sheet: Sheet, rows: Sequence[dict[str, Any]]) -> Iterator[tuple[str | float, ...]]:
+    for i, cells in enumerate(sheet.rows):
+        row = rows[i] if i < len(rows) else {}
+        yield (*cells, row.get("label", ""), row.get("score", ""), row.get("error", ""))
+
+
+def _free(columns: Sequence[str], name: str) -> str:
+    """A name for a new column that none has."""
+    return name if name not in columns else _free(columns, f"{name} (judged)")
+
+
+def _report(texts: Sequence[str], numbers: Sequence[int], rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """How many rows of each label, and the rows it is most certain and most doubtful of."""
+    scored = [
+        {"row": number, "text": text[:300], **row}
+        for text, number, row in zip(texts, numbers, rows, strict=False)
+        if "score" in row
+    ]
+    scored.sort(key=lambda row: -row["score"])
+    return {
+        "rows": len(texts),
+        "judged": len(scored),
+        "failed": len(rows) - len(scored),
+        "labels": dict(Counter(row["label"] for row in scored).most_common()),
+        "certain": scored[:SHOWN],
+        "doubtful": scored[::-1][:SHOWN],
+    }

@@ -1,0 +1,161 @@
+"""The public endpoints for long work: begin it, watch it, stop it, go on, take out what it made.
+
+What a docstring says here is what API pages and MCP clients read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+
+from ..errors import BadInput, NotFound
+from ..finetune.dataset import guess_columns, read_table
+from ..finetune.settings import EFFORTS
+from ..jobs.job import JobStatus
+from ..transcripts import clean
+from . import finetune as finetune_tab
+from . import sentiment_table
+from .downloads import offer
+from .job_panel import result_file
+from .owners import owner_of
+from .services import Services
+
+
+def finetune(
+    services: Services,
+    dataset: gr.FileData,
+    text: str = "",
+    label: str = "",
+    name: str = "",
+    effort: str = "quick",
+    request: gr.Request | None = None,
+) -> str:
+    """Teach a small model to sort texts, from a table of texts and labels; returns a job id at once.
+
+    Args:
+        dataset: a CSV, TSV, Excel or OpenDocument file whose first row names the columns
+        text: column that holds the texts; empty guesses
+        label: column that holds the labels; empty guesses
+        name: what the result is called
+        effort: quick, balanced or thorough
+    """
+    services.guard.job(request, "finetune")
+    if effort not in EFFORTS:
+        raise BadInput("setting_choice", name="effort", value=effort, choices=", ".join(EFFORTS))
+    path = _uploaded(dataset)
+    columns = guess_columns(read_table(path))
+    return finetune_tab.start_job(services, request, path, text or columns[0], label or columns[1], name, effort)
+
+
+def sentiment_file(
+    services: Services,
+    file: gr.FileData,
+    column: str = "",
+    labels: list[str] | None = None,
+    model: str = "auto",
+    request: gr.Request | None = None,
+) -> str:
+    """Judge every row of a table; returns a job id at once. The result has the columns label, score and error more.
+
+    Args:
+        file: a CSV, TSV, Excel or OpenDocument file whose first row names the columns
+        column: the one that holds the texts; empty guesses
+        labels: categories of one's own to sort into; none judges sentiment
+        model: an id that `models` lists, an adapter of one's own, or "auto"
+    """
+    services.guard.request(request)
+    return sentiment_table.start_job(services, request, _uploaded(file), clean(column), labels or (), model)
+
+
+def job(services: Services, job_id: str, request: gr.Request | None = None) -> dict[str, Any]:
+    """Tell how a job is: {id, kind, state, phase, step, steps, eta_s, error}.
+
+    Args:
+        job_id: what the endpoint that began it returned
+    """
+    return _status(services.supervisor.status(job_id, asker(services, request)))
+
+
+def job_stop(services: Services, job_id: str, request: gr.Request | None = None) -> dict[str, Any]:
+    """Ask a job to stop; what it has done is kept.
+
+    Args:
+        job_id: what the endpoint that began it returned
+    """
+    owner = asker(services, request)
+    services.supervisor.stop(job_id, owner)
+    return _status(services.supervisor.status(job_id, owner))
+
+
+def job_resume(services: Services, job_id: str, request: gr.Request | None = None) -> dict[str, Any]:
+    """Go on with a job that was stopped or interrupted.
+
+    Args:
+        job_id: what the endpoint that began it returned
+    """
+    owner = asker(services, request)
+    services.guard.job(request, services.supervisor.status(job_id, owner).kind)
+    services.supervisor.resume(job_id, owner)
+    return _status(services.supervisor.status(job_id, owner))
+
+
+def job_report(services: Services, job_id: str, request: gr.Request | None = None) -> dict[str, Any]:
+    """What came of a job that is done: scores before and after on held-out rows, or shares of labels.
+
+    Args:
+        job_id: what the endpoint that began it returned
+    """
+    return dict(services.supervisor.report(job_id, asker(services, request)))
+
+
+def job_export(services: Services, job_id: str, file: str = "csv", request: gr.Request | None = None) -> dict[str, Any]:
+    """Take out a file that a job made, also one that was stopped; gradio_client saves it and returns its path.
+
+    Args:
+        job_id: what the endpoint that began it returned
+        file: csv or xlsx
+    """
+    path = result_file(services, job_id, asker(services, request), file)
+    given = offer(services, request, path.name, path)
+    return dict(gr.FileData(path=given, orig_name=path.name).model_dump())
+
+
+def jobs(services: Services, request: gr.Request | None = None) -> list[dict[str, Any]]:
+    """List one's own jobs, newest first."""
+    return [_status(status) for status in services.supervisor.jobs(asker(services, request))]
+
+
+def asker(services: Services, request: gr.Request | None) -> str:
+    """Who asks; the request is counted."""
+    services.guard.request(request)
+    return owner_of(services.settings, request)
+
+
+def _status(status: JobStatus) -> dict[str, Any]:
+    problem = status.problem
+    error = {"code": problem.code, "text": problem.text()} if problem else None
+    return {
+        "id": status.id,
+        "kind": status.kind,
+        "state": status.state,
+        "phase": status.phase,
+        "step": status.step,
+        "steps": status.steps,
+        "eta_s": status.eta_s,
+        "error": error,
+    }
+
+
+def _uploaded(file: Any) -> Path:
+    """The path of an uploaded file; a path of the server's own disk is refused, whoever names it."""
+    path = Path(str(file.get("path", "")) if isinstance(file, Mapping) else "").resolve()
+    if not path.is_relative_to(Path(get_upload_folder()).resolve()) or not path.is_file():
+        raise NotFound("api_file", name=path.name)
+    return path
+
+
+ENDPOINTS = (finetune, sentiment_file, job, job_stop, job_resume, job_report, job_export, jobs)

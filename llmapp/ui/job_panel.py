@@ -1,0 +1,185 @@
+"""Long work as a tab shows it: one's own jobs of a kind, how the chosen one is, stop, go on, delete, take out.
+
+Reads the jobs' folders through the supervisor. Does not know what the work is: each tab draws its own report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from ..errors import NotFound
+from ..jobs.job import JobStatus
+from ..messages import say
+from .downloads import hidden_button, offer, wire_download
+from .events import QUIET, bind
+from .notice import notice
+from .owners import owner_of
+from .services import Services
+from .words import language_of, w
+
+TICK_S = 1.5
+ENDED = ("done", "stopped", "failed", "interrupted")
+RESUMABLE = ("stopped", "failed", "interrupted")
+
+Act = Callable[[Services, str, gr.Request], None]
+Draw = Callable[[Mapping[str, Any], str], str]
+"""A tab's own report card: (report, language) -> HTML."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of job: its name, the section of its words, what it makes to take out, and how its report is drawn."""
+
+    name: str
+    words: str
+    files: tuple[str, ...]
+    draw: Draw
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The widgets; `files` is a button for each file that a job of this kind makes."""
+
+    kind: Kind
+    jobs: gr.Dropdown
+    report: gr.HTML
+    said: gr.HTML
+    stop: gr.Button
+    resume: gr.Button
+    delete: gr.Button
+    files: Mapping[str, gr.Button]
+    download: gr.DownloadButton
+
+    def outputs(self) -> list[Any]:
+        """What the clock redraws."""
+        return [self.jobs, self.report, self.said, self.stop, self.resume, self.delete, *self.files.values()]
+
+
+def build_panel(kind: Kind) -> Panel:
+    """Lay the panel out in the current column."""
+    words, name = kind.words, kind.words
+    jobs = gr.Dropdown([], label=w(f"{words}.runs"), elem_id=f"{name}-runs", visible=False)
+    report = gr.HTML(elem_id=f"{name}-report", padding=False)
+    said = gr.HTML(elem_id=f"{name}-said", padding=False)
+    with gr.Row():
+        files = {
+            file: gr.Button(w(f"job.take_{file}"), visible=False, size="sm", elem_id=f"{name}-take-{file}")
+            for file in kind.files
+        }
+        stop = gr.Button(w("work.stop"), variant="stop", visible=False, size="sm", elem_id=f"{name}-stop-job")
+        resume = gr.Button(w("job.resume"), visible=False, size="sm", elem_id=f"{name}-resume")
+        delete = gr.Button(w("job.delete"), visible=False, size="sm", elem_id=f"{name}-delete")
+    return Panel(kind, jobs, report, said, stop, resume, delete, files, hidden_button(f"{name}-download"))
+
+
+def wire_panel(services: Services, opens: Sequence[Callable[..., Any]], panel: Panel) -> None:
+    """Redraw it when the page or the tab opens, when another job is chosen, and as time goes by."""
+    drawn = bind(look, services, panel, said=panel.said)
+    for event in (*opens, panel.jobs.input, gr.Timer(TICK_S).tick):
+        event(drawn, [panel.jobs], panel.outputs(), **QUIET)
+    for button, act in ((panel.stop, _stop), (panel.resume, _resume), (panel.delete, _delete)):
+        button.click(bind(_act, services, panel, act, said=panel.said), [panel.jobs], panel.outputs(), **QUIET)
+    for file, button in panel.files.items():
+        first = (services, panel, file)
+        wire_download(button, panel.download, _take, first, [panel.jobs], [panel.said], panel.said)
+
+
+def look(services: Services, panel: Panel, job: str | None, request: gr.Request) -> dict[Any, Any]:
+    """This person's jobs of the kind, and how the chosen one is; the newest where none is chosen."""
+    owner, language = owner_of(services.settings, request), language_of(request)
+    jobs = [status for status in services.supervisor.jobs(owner) if status.kind == panel.kind.name]
+    if not jobs:
+        hidden = gr.update(visible=False)
+        empty = notice(say(f"{panel.kind.words}.no_runs", language))
+        none = {panel.jobs: gr.update(choices=[], value=None, visible=False), panel.report: empty}
+        buttons = (panel.stop, panel.resume, panel.delete, *panel.files.values())
+        return none | dict.fromkeys(buttons, hidden)
+    status = next((s for s in jobs if s.id == job), jobs[0])
+    choices = [(_title(services, s, owner, language), s.id) for s in jobs]
+    made = _made(services, status, owner)
+    return {button: gr.update(visible=file in made) for file, button in panel.files.items()} | {
+        panel.jobs: gr.update(choices=choices, value=status.id, visible=True),
+        panel.report: report_html(services, panel.kind, status, owner, language),
+        panel.stop: gr.update(visible=status.state not in ENDED),
+        panel.resume: gr.update(visible=status.state in RESUMABLE),
+        panel.delete: gr.update(visible=status.state in ENDED),
+    }
+
+
+def report_html(services: Services, kind: Kind, status: JobStatus, owner: str, language: str) -> str:
+    """Progress while it works; the tab's own report when it is done; what to do when it is not."""
+    if status.state == "done":
+        return kind.draw(services.supervisor.report(status.id, owner), language)
+    if status.problem:
+        return notice(status.problem.text(language), "bad") + notice(say("job.kept", language))
+    if status.state in ("stopped", "interrupted"):
+        return notice(say(f"job.{status.state}_at", language, step=status.step, steps=status.steps))
+    if status.state == "queued":
+        ahead = services.supervisor.ahead(status.id, owner)
+        return notice(say("job.ahead", language, ahead=ahead)) + _may_close(language)
+    return _progress(status, language) + _may_close(language)
+
+
+def _progress(status: JobStatus, language: str) -> str:
+    phase = say(f"job.phase_{status.phase}", language) if status.phase else say(f"job.{status.state}", language)
+    share = round(100 * status.step / status.steps) if status.steps else 0
+    left = say("job.left", language, minutes=max(1, round((status.eta_s or 0) / 60))) if status.eta_s else ""
+    bar = f'<div class="progress" role="progressbar" aria-valuenow="{share}"><i style="width:{share}%"></i></div>'
+    return notice(f"{phase} {left}") + bar
+
+
+def _may_close(language: str) -> str:
+    return f'<p class="quiet">{escape(say("job.may_close", language))}</p>'
+
+
+def _title(services: Services, status: JobStatus, owner: str, language: str) -> str:
+    name = services.supervisor.spec(status.id, owner).get("name", status.id)
+    return f"{name} · {say(f'job.{status.state}', language)}"
+
+
+def _act(services: Services, panel: Panel, act: Act, job: str, request: gr.Request) -> dict[Any, Any]:
+    """A button below a job was pressed; what went wrong with the one before is no longer said."""
+    act(services, job, request)
+    return look(services, panel, job, request) | {panel.said: ""}
+
+
+def _take(services: Services, panel: Panel, file: str, job: str, request: gr.Request) -> dict[Any, Any]:
+    path = result_file(services, job, owner_of(services.settings, request), file)
+    return {panel.download: offer(services, request, path.name, path), panel.said: ""}
+
+
+def _made(services: Services, status: JobStatus, owner: str) -> Mapping[str, str]:
+    """What there is to take out of a job that has ended; some of it where it was stopped."""
+    try:
+        report = services.supervisor.report(status.id, owner) if status.state in ENDED else {}
+    except NotFound:
+        report = {}
+    return dict(report.get("files", {}))
+
+
+def _stop(services: Services, job: str, request: gr.Request) -> None:
+    services.supervisor.stop(job, owner_of(services.settings, request))
+
+
+def _resume(services: Services, job: str, request: gr.Request) -> None:
+    owner = owner_of(services.settings, request)
+    services.guard.job(request, services.supervisor.status(job, owner).kind)
+    services.supervisor.resume(job, owner)
+
+
+def _delete(services: Services, job: str, request: gr.Request) -> None:
+    services.supervisor.delete(job, owner_of(services.settings, request))
+
+
+def result_file(services: Services, job: str, owner: str, file: str) -> Path:
+    """A file that a job made, by what it is for ("csv"). Raises NotFound as long as there is none."""
+    made = services.supervisor.report(job, owner).get("files", {})
+    if file not in made:
+        raise NotFound("job_no_file", job=job, file=file, files=", ".join(made) or "-")
+    return services.supervisor.result_path(job, owner) / str(made[file])
