@@ -7,6 +7,7 @@
   control/stop   is there when the work has been asked to stop
   worker.lock    held for as long as the worker lives: the lock, not the pid, says whether it is alive
   log.txt        the worker's output
+  link.json      the hash of the secret that opens it to who has the private link (`link.py`)
   checkpoints/   the work's own, to go on from
   result/        what it made; report.json says how well
 

@@ -44,6 +44,7 @@ from .job import (
     sha256,
     write_json,
 )
+from .link import has_link, make_link, opens, withdraw_link
 from .process import Starting, kill_family, start_process
 from .rest import Answering
 
@@ -118,6 +119,25 @@ class Supervisor:
     def result_path(self, job_id: str, owner: str) -> Path:
         """The folder of what the job made; empty or not there before it is done."""
         return self._job(job_id, owner).path / "result"
+
+    def share(self, job_id: str, owner: str) -> str:
+        """The secret of a private link to this job; it is told once, and ends the link before it."""
+        return make_link(self._job(job_id, owner))
+
+    def unshare(self, job_id: str, owner: str) -> None:
+        """End the private link to this job."""
+        withdraw_link(self._job(job_id, owner))
+
+    def shared(self, job_id: str, owner: str) -> bool:
+        """True while there is a private link to this job."""
+        return has_link(self._job(job_id, owner))
+
+    def owner_by_link(self, job_id: str, secret: str) -> str:
+        """Whose job a private link opens. Raises NotFound for a wrong or withdrawn one."""
+        job = JobFolder(self._root / job_id)
+        if not _ID.fullmatch(job_id) or not opens(job, secret):
+            raise NotFound("no_link")
+        return job.status().owner
 
     def stop(self, job_id: str, owner: str) -> None:
         """Ask a job to stop and keep what it has. One that does not within the grace time is ended."""

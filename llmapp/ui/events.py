@@ -9,6 +9,7 @@ import inspect
 import logging
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from functools import wraps
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -82,7 +83,8 @@ def bind(
 def _shown(error: gr.Error, said: Component | None, settled: Mapping[Any, Any] | None) -> dict[Any, Any]:
     if said is None:
         raise error
-    return {said: notice(error.message, "bad"), **(settled or {})}
+    # Copies, for Gradio takes the values out of what it is given.
+    return {said: notice(error.message, "bad")} | {widget: copy(value) for widget, value in (settled or {}).items()}
 
 
 @contextmanager

@@ -65,7 +65,7 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
             )
             start = gr.Button(w("finetune.start"), variant="primary", interactive=False, elem_id="finetune-start")
         with gr.Column(min_width=320):
-            panel = build_panel(Kind("finetune", "finetune", (), _card))
+            panel = build_panel(KIND)
     del sample
     page = Page(file, text, label, preview, found, name, effort, start, panel)
     _wire(services, (demo.load, tab.select), page)
@@ -167,3 +167,6 @@ def _matrix(report: Mapping[str, Any], language: str) -> str:
     )
     table = f'<table class="matrix"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
     return f'<div class="scroll">{table}</div>'
+
+
+KIND = Kind("finetune", "finetune", (), _card)

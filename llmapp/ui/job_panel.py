@@ -24,6 +24,7 @@ from .services import Services
 from .words import language_of, w
 
 TICK_S = 1.5
+WHOLE_ADDRESS = "path => path && new URL(path, location.origin + location.pathname).href"
 ENDED = ("done", "stopped", "failed", "interrupted")
 RESUMABLE = ("stopped", "failed", "interrupted")
 
@@ -53,12 +54,19 @@ class Panel:
     stop: gr.Button
     resume: gr.Button
     delete: gr.Button
+    share: gr.Button
+    unshare: gr.Button
+    link: gr.Textbox
     files: Mapping[str, gr.Button]
     download: gr.DownloadButton
 
+    def buttons(self) -> list[gr.Button]:
+        """What can be done with a job."""
+        return [self.stop, self.resume, self.delete, self.share, self.unshare, *self.files.values()]
+
     def outputs(self) -> list[Any]:
         """What the clock redraws."""
-        return [self.jobs, self.report, self.said, self.stop, self.resume, self.delete, *self.files.values()]
+        return [self.jobs, self.report, self.said, *self.buttons()]
 
 
 def build_panel(kind: Kind) -> Panel:
@@ -75,7 +83,19 @@ def build_panel(kind: Kind) -> Panel:
         stop = gr.Button(w("work.stop"), variant="stop", visible=False, size="sm", elem_id=f"{name}-stop-job")
         resume = gr.Button(w("job.resume"), visible=False, size="sm", elem_id=f"{name}-resume")
         delete = gr.Button(w("job.delete"), visible=False, size="sm", elem_id=f"{name}-delete")
-    return Panel(kind, jobs, report, said, stop, resume, delete, files, hidden_button(f"{name}-download"))
+        share = gr.Button(w("job.share"), visible=False, size="sm", elem_id=f"{name}-share")
+        unshare = gr.Button(w("job.unshare"), visible=False, size="sm", elem_id=f"{name}-unshare")
+    link = gr.Textbox(
+        "",
+        visible=False,
+        interactive=False,
+        label=w("job.link"),
+        info=w("job.link_info"),
+        buttons=["copy"],
+        elem_id=f"{name}-link",
+    )
+    hidden = hidden_button(f"{name}-download")
+    return Panel(kind, jobs, report, said, stop, resume, delete, share, unshare, link, files, hidden)
 
 
 def wire_panel(services: Services, opens: Sequence[Callable[..., Any]], panel: Panel) -> None:
@@ -85,9 +105,19 @@ def wire_panel(services: Services, opens: Sequence[Callable[..., Any]], panel: P
         event(drawn, [panel.jobs], panel.outputs(), **QUIET)
     for button, act in ((panel.stop, _stop), (panel.resume, _resume), (panel.delete, _delete)):
         button.click(bind(_act, services, panel, act, said=panel.said), [panel.jobs], panel.outputs(), **QUIET)
+    _wire_link(services, panel)
     for file, button in panel.files.items():
         first = (services, panel, file)
         wire_download(button, panel.download, _take, first, [panel.jobs], [panel.said], panel.said)
+
+
+def _wire_link(services: Services, panel: Panel) -> None:
+    """A link is shown once, when it is made: of its secret only the hash is kept."""
+    shown = [panel.link, panel.said, panel.share, panel.unshare]
+    made = panel.share.click(bind(_share, services, panel, said=panel.said), [panel.jobs], shown, **QUIET)
+    made.then(None, [panel.link], [panel.link], js=WHOLE_ADDRESS, **QUIET)
+    panel.unshare.click(bind(_unshare, services, panel, said=panel.said), [panel.jobs], shown, **QUIET)
+    panel.jobs.input(lambda: gr.update(value="", visible=False), None, [panel.link], **QUIET)
 
 
 def look(services: Services, panel: Panel, job: str | None, request: gr.Request) -> dict[Any, Any]:
@@ -98,17 +128,18 @@ def look(services: Services, panel: Panel, job: str | None, request: gr.Request)
         hidden = gr.update(visible=False)
         empty = notice(say(f"{panel.kind.words}.no_runs", language))
         none = {panel.jobs: gr.update(choices=[], value=None, visible=False), panel.report: empty}
-        buttons = (panel.stop, panel.resume, panel.delete, *panel.files.values())
-        return none | dict.fromkeys(buttons, hidden)
+        return none | dict.fromkeys(panel.buttons(), hidden)
     status = next((s for s in jobs if s.id == job), jobs[0])
     choices = [(_title(services, s, owner, language), s.id) for s in jobs]
-    made = _made(services, status, owner)
+    made = made_files(services, status, owner)
     return {button: gr.update(visible=file in made) for file, button in panel.files.items()} | {
         panel.jobs: gr.update(choices=choices, value=status.id, visible=True),
         panel.report: report_html(services, panel.kind, status, owner, language),
         panel.stop: gr.update(visible=status.state not in ENDED),
         panel.resume: gr.update(visible=status.state in RESUMABLE),
         panel.delete: gr.update(visible=status.state in ENDED),
+        panel.share: gr.update(visible=True),
+        panel.unshare: gr.update(visible=services.supervisor.shared(status.id, owner)),
     }
 
 
@@ -154,13 +185,26 @@ def _take(services: Services, panel: Panel, file: str, job: str, request: gr.Req
     return {panel.download: offer(services, request, path.name, path), panel.said: ""}
 
 
-def _made(services: Services, status: JobStatus, owner: str) -> Mapping[str, str]:
+def made_files(services: Services, status: JobStatus, owner: str) -> Mapping[str, str]:
     """What there is to take out of a job that has ended; some of it where it was stopped."""
     try:
         report = services.supervisor.report(status.id, owner) if status.state in ENDED else {}
     except NotFound:
         report = {}
     return dict(report.get("files", {}))
+
+
+def _share(services: Services, panel: Panel, job: str, request: gr.Request) -> dict[Any, Any]:
+    secret = services.supervisor.share(job, owner_of(services.settings, request))
+    address = f"?job={job}&link={secret}"
+    return {panel.link: gr.update(value=address, visible=True), panel.said: "", panel.unshare: gr.update(visible=True)}
+
+
+def _unshare(services: Services, panel: Panel, job: str, request: gr.Request) -> dict[Any, Any]:
+    services.supervisor.unshare(job, owner_of(services.settings, request))
+    said = notice(say("job.unshared", language_of(request)))
+    gone = gr.update(visible=False)
+    return {panel.link: gr.update(value="", visible=False), panel.said: said, panel.unshare: gone}
 
 
 def _stop(services: Services, job: str, request: gr.Request) -> None:

@@ -58,7 +58,7 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
                 model = build_model(services, "sentiment", "judge_table-model")
             start = gr.Button(w("judge_table.start"), variant="primary", interactive=False, elem_id="judge_table-start")
         with gr.Column(min_width=320):
-            panel = build_panel(Kind(JUDGE, "judge_table", ("csv", "xlsx"), _card))
+            panel = build_panel(KIND)
     _wire(services, (demo.load, tab.select), Page(file, column, found, preview, labels, model, start, panel))
 
 
@@ -169,3 +169,6 @@ def _rows(rows: Sequence[Mapping[str, Any]], title: str) -> str:
     )
     body = f"<div class='scroll'><table class='matrix'><tbody>{cells}</tbody></table></div>"
     return f"<details><summary>{escape(title)}</summary>{body}</details>"
+
+
+KIND = Kind(JUDGE, "judge_table", ("csv", "xlsx"), _card)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from ..messages import words
-from . import api, chat, finetune, models, sentiment, summarize, translate
+from . import api, chat, finetune, models, sentiment, sentiment_table, shared_job, summarize, translate
 from .events import QUIET, bind
 from .model_bar import model_bar
 from .owners import may_manage
@@ -21,6 +21,8 @@ TABS = (
     ("finetune", "tab.finetune", finetune.build),
     ("models", "tab.models", models.build),
 )
+# Kinds of long work that a private link may open.
+KINDS = (finetune.KIND, sentiment_table.KIND)
 
 
 def build(services: Services) -> gr.Blocks:
@@ -32,6 +34,7 @@ def build(services: Services) -> gr.Blocks:
         fill_width=True,
     ) as demo:
         _header(services, demo)
+        shared_job.build(services, demo, {kind.name: kind for kind in KINDS})
         with gr.Tabs(elem_id="tabs"):
             for tab_id, key, build_tab in TABS:
                 with gr.Tab(w(key), id=tab_id, elem_id=f"tab-{tab_id}") as tab:

@@ -49,12 +49,10 @@ def untouched(public_app: PublicApp) -> Iterator[None]:
 
 
 def test_only_the_manager_loads_unloads_and_trains(stranger: Visitor, untouched: None) -> None:
-    job = "0" * 12 + "-" + "0" * 8
     asked = {
         "load": {"model": "smollm2-135m-instruct"},
         "unload": {"model": "smollm2-135m-instruct"},
         "finetune": {"dataset": stranger.uploaded("rows.csv", CSV)},
-        "job_resume": {"job_id": job},
     }
     for name, arguments in asked.items():
         outcome = stranger.api(name, **arguments)
@@ -63,7 +61,7 @@ def test_only_the_manager_loads_unloads_and_trains(stranger: Visitor, untouched:
 
 
 def test_others_jobs_are_not_there(public_app: PublicApp, stranger: Visitor, untouched: None) -> None:
-    for name in ("job", "job_stop", "job_report", "job_export"):
+    for name in ("job", "job_stop", "job_resume", "job_report", "job_export"):
         outcome = stranger.api(name, job_id=public_app.victim.job)
         assert outcome.said == f"There is no job `{public_app.victim.job}` here, or it is not yours.", name
     manager = public_app.caller(key=public_app.app.key)
