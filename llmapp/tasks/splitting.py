@@ -167,7 +167,7 @@ def _cutters(language: str) -> tuple[Cutter, ...]:
     return (
         lambda text: paragraphs(text).whole(),
         lambda text: sentences(text, language).whole(),
-        lambda text: re.findall(r"\s*\S+\s*\Z|\s*\S+", text),
+        lambda text: re.findall(r"\s*\S+\s*\Z|\s*\S+|\s+\Z", text),
     )
 
 

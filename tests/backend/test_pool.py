@@ -312,7 +312,7 @@ def test_closing_stops_streams_and_refuses_who_comes_later(pool: Pool) -> None:
             ended.extend(piece.finish for piece in engine.stream(greedy((Turn("user", "hi"),), 30_000)))
 
     thread = in_thread(work)
-    wait_until(lambda: bool(pool._slots) and any(t.name == "write" for t in threading.enumerate()))
+    wait_until(lambda: bool(ended))
     pool.close()
     thread.join(5)
     assert not thread.is_alive()

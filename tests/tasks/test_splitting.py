@@ -1,7 +1,7 @@
 """Splitting gives back the exact input, finds the borders that readers see, and keeps to budgets."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from llmapp.tasks.splitting import WINDOW, cells, chunks, lines, paragraphs, pieces, sentences
@@ -152,6 +152,7 @@ def test_a_text_without_any_border_is_one_sentence():
 
 
 @given(ANY_TEXT, st.integers(1, 40), st.sampled_from([words, bytes_and_two, len]))
+@example("  ", 1, bytes_and_two)
 def test_chunks_join_to_the_input_and_keep_the_budget(text, budget, count):
     found = chunks(text, budget, count)
     assert "".join(found) == text

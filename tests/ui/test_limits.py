@@ -152,9 +152,11 @@ def test_a_share_of_the_disk_is_conversations_jobs_and_adapters(
 
     rows = tmp_path / "rows.csv"
     rows.write_bytes(b"x" * 100_000)
-    Supervisor(tmp_path / "jobs", read_settings([], {}), command=("false",)).start(
-        "finetune", owner, {}, {"rows.csv": rows}
-    )
+    supervisor = Supervisor(tmp_path / "jobs", read_settings([], {}), command=("false",))
+    job = supervisor.start("finetune", owner, {}, {"rows.csv": rows})
+    deadline = time.monotonic() + 30
+    while supervisor.status(job, owner).state == "queued" and time.monotonic() < deadline:
+        supervisor.dispatch()  # its worker ends at once: from then on nothing is written
     with_job = guard.held(owner)
     assert 100_000 <= with_job - with_conversation < 110_000
 
