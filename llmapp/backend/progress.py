@@ -6,6 +6,7 @@ Knows the clock. Does not know networks, models or who looks.
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -113,3 +114,15 @@ def read_shared(path: Path) -> Progress:
         return Progress(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return Progress("resolving")
+
+
+def while_wanted(tell: Callable[[int, int], None], stop: Callable[[], bool]) -> tuple[Report, threading.Event]:
+    """A report for loads and downloads that tells (done, total), and their cancel, set once `stop` says so."""
+    cancel = threading.Event()
+
+    def report(progress: Progress) -> None:
+        tell(progress.done, progress.total)
+        if stop():
+            cancel.set()
+
+    return report, cancel

@@ -6,7 +6,6 @@ Every row is kept; one that can not be judged carries the reason. Does not know 
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,7 @@ from typing import Any, Literal
 
 from ..backend.engine import Engine
 from ..backend.pool import Pool
-from ..backend.progress import Progress
+from ..backend.progress import while_wanted
 from ..errors import BadInput, Busy
 from ..messages import message
 from ..tasks.sentiment import Judgement, classify_each
@@ -38,16 +37,10 @@ def run(work: Ordered, pool: Pool) -> Literal["done", "stopped"]:
     texts = sheet.column(work.todo["column"])
     done = DoneRows(work.folder("checkpoints") / "rows.jsonl")
     made = work.folder("checkpoints") / "made.json"
-    cancel = threading.Event()
-
-    def loading(progress: Progress) -> None:
-        work.progress(progress.done, progress.total)
-        if work.stop_asked():
-            cancel.set()
-
+    report, cancel = while_wanted(work.progress, work.stop_asked)
     try:
         work.phase("loading")
-        with pool.lease(work.todo["model"], work.owner, loading, cancel) as engine:
+        with pool.lease(work.todo["model"], work.owner, report, cancel) as engine:
             made.write_text(json.dumps(_made_by(engine)), encoding="utf-8")
             work.phase("judging")
             _judge(work, engine, texts, done)

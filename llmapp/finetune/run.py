@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import random
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -19,7 +18,8 @@ from numpy.typing import NDArray
 
 from ..backend.device import BF16_FEATURES, Hardware, choose_precision, detect
 from ..backend.loader import Loaded, load_for_training
-from ..backend.sources import Local, Progress, Sources
+from ..backend.progress import while_wanted
+from ..backend.sources import Local, Sources
 from ..catalog import Catalog, Model
 from ..errors import BadInput, SourceError
 from ..messages import message
@@ -181,13 +181,7 @@ def keep(lesson: Lesson, taught: Taught, folder: Path) -> None:
 def _fetched(work: Watch, model: Model, sources: Sources) -> Local | None:
     """The base, downloaded where needed; None when told to stop meanwhile."""
     work.phase("loading")
-    cancel = threading.Event()
-
-    def report(progress: Progress) -> None:
-        work.progress(progress.done, progress.total)
-        if work.stop_asked():
-            cancel.set()
-
+    report, cancel = while_wanted(work.progress, work.stop_asked)
     try:
         return sources.fetch(model, report, cancel)
     except SourceError:

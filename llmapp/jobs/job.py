@@ -35,6 +35,7 @@ from ..messages import Message
 State = Literal["queued", "running", "done", "stopped", "failed", "interrupted"]
 STATES: tuple[State, ...] = get_args(State)
 RESUMABLE: tuple[State, ...] = ("stopped", "failed", "interrupted")
+ENDED: tuple[State, ...] = ("done", *RESUMABLE)
 VERSION = 1
 REPORT = "report.json"
 BEAT = "answering"

@@ -169,4 +169,4 @@ def _matrix(report: Mapping[str, Any], language: str) -> str:
     return f'<div class="scroll">{table}</div>'
 
 
-KIND = Kind("finetune", "finetune", (), _card)
+KIND = Kind("finetune", (), _card)

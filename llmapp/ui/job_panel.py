@@ -14,7 +14,7 @@ from typing import Any
 import gradio as gr
 
 from ..errors import NotFound
-from ..jobs.job import JobStatus
+from ..jobs.job import ENDED, RESUMABLE, JobStatus
 from ..messages import say
 from .downloads import hidden_button, offer, wire_download
 from .events import QUIET, bind
@@ -25,8 +25,6 @@ from .words import language_of, w
 
 TICK_S = 1.5
 WHOLE_ADDRESS = "path => path && new URL(path, location.origin + location.pathname).href"
-ENDED = ("done", "stopped", "failed", "interrupted")
-RESUMABLE = ("stopped", "failed", "interrupted")
 
 Act = Callable[[Services, str, gr.Request], None]
 Draw = Callable[[Mapping[str, Any], str], str]
@@ -35,10 +33,9 @@ Draw = Callable[[Mapping[str, Any], str], str]
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of job: its name, the section of its words, what it makes to take out, and how its report is drawn."""
+    """One kind of job: its name, which is the section of its words too, what it makes, and how its report is drawn."""
 
     name: str
-    words: str
     files: tuple[str, ...]
     draw: Draw
 
@@ -71,8 +68,8 @@ class Panel:
 
 def build_panel(kind: Kind) -> Panel:
     """Lay the panel out in the current column."""
-    words, name = kind.words, kind.words
-    jobs = gr.Dropdown([], label=w(f"{words}.runs"), elem_id=f"{name}-runs", visible=False)
+    name = kind.name
+    jobs = gr.Dropdown([], label=w(f"{name}.runs"), elem_id=f"{name}-runs", visible=False)
     report = gr.HTML(elem_id=f"{name}-report", padding=False)
     said = gr.HTML(elem_id=f"{name}-said", padding=False)
     with gr.Row():
@@ -126,7 +123,7 @@ def look(services: Services, panel: Panel, job: str | None, request: gr.Request)
     jobs = [status for status in services.supervisor.jobs(owner) if status.kind == panel.kind.name]
     if not jobs:
         hidden = gr.update(visible=False)
-        empty = notice(say(f"{panel.kind.words}.no_runs", language))
+        empty = notice(say(f"{panel.kind.name}.no_runs", language))
         none = {panel.jobs: gr.update(choices=[], value=None, visible=False), panel.report: empty}
         return none | dict.fromkeys(panel.buttons(), hidden)
     status = next((s for s in jobs if s.id == job), jobs[0])

@@ -171,4 +171,4 @@ def _rows(rows: Sequence[Mapping[str, Any]], title: str) -> str:
     return f"<details><summary>{escape(title)}</summary>{body}</details>"
 
 
-KIND = Kind(JUDGE, "judge_table", ("csv", "xlsx"), _card)
+KIND = Kind(JUDGE, ("csv", "xlsx"), _card)

@@ -9,10 +9,11 @@ from typing import Any
 
 import gradio as gr
 
+from ..jobs.job import ENDED
 from ..messages import say
 from .downloads import hidden_button, offer, wire_download
 from .events import QUIET, bind
-from .job_panel import ENDED, TICK_S, Kind, made_files, report_html, result_file
+from .job_panel import TICK_S, Kind, made_files, report_html, result_file
 from .services import Services
 from .words import language_of, w
 
