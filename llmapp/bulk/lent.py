@@ -1,0 +1,43 @@
+"""The model that long work asks for, lent while it is needed, and what is kept about it. Knows no task and no job."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..backend.engine import Engine
+from ..backend.pool import Pool
+from ..backend.progress import while_wanted
+from ..errors import Busy
+from ..tasks.watch import Ordered
+
+
+def with_model(work: Ordered, pool: Pool, use: Callable[[Engine], None]) -> None:
+    """Load the model that `work.todo` names, and use it; does not where the work is told to stop meanwhile."""
+    work.phase("loading")
+    report, cancel = while_wanted(work.progress, work.stop_asked)
+    try:
+        with pool.lease(work.todo["model"], work.owner, report, cancel) as engine:
+            _made_file(work).write_text(json.dumps(engine.info.facts()), encoding="utf-8")
+            use(engine)
+    except Busy:
+        if not cancel.is_set():
+            raise
+
+
+def made_by(work: Ordered) -> dict[str, Any]:
+    """The facts of the model that did the work; empty where none was loaded."""
+    path = _made_file(work)
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def save_report(work: Ordered, report: dict[str, Any]) -> None:
+    """Keep what there is to say about the result, and by whom it was made."""
+    path = work.folder("result") / "report.json"
+    path.write_text(json.dumps(report | {"made": made_by(work)}, ensure_ascii=False), encoding="utf-8")
+
+
+def _made_file(work: Ordered) -> Path:
+    return work.folder("checkpoints") / "made.json"

@@ -1,0 +1,94 @@
+"""An engine that remembers on disk what it wrote: work that is begun again is spared what it had done.
+
+A task asks the same questions in the same order, so the summary of a book or its translation goes on where it was
+stopped or killed, without knowing it. Knows no task and no job.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..backend.engine import Engine, EngineInfo, Piece, Request, ScoreRequest, Turn
+from .rows import DoneRows
+
+
+class Memo:
+    """Implements `Engine` over another one. Answers are kept whole, each once; another model's are not taken.
+
+    An answer that its reader has enough of is whole too, unless `stop` says that it was left because all stops.
+    """
+
+    def __init__(self, engine: Engine, path: Path, stop: Callable[[], bool]) -> None:
+        self._engine, self._stop = engine, stop
+        self._maker = repr(engine.info.facts())
+        self._file = DoneRows(path)
+        self._kept = {row["key"]: row for row in self._file.rows}
+
+    @property
+    def info(self) -> EngineInfo:
+        """What the engine below is."""
+        return self._engine.info
+
+    def stream(self, request: Request) -> Iterator[Piece]:
+        """As the engine below; what was written before comes in one piece."""
+        key = self._key(request)
+        if key not in self._kept:
+            yield from self._written(key, request)
+            return
+        row = self._kept[key]
+        yield Piece(row["text"], row["tokens"], row["finish"])
+
+    def _written(self, key: str, request: Request) -> Iterator[Piece]:
+        # Engines stream from generators, whose close() the protocol's Iterator does not name.
+        stream = cast("Generator[Piece, None, None]", self._engine.stream(request))
+        text, tokens = "", 0
+        with closing(stream):
+            for piece in stream:
+                text, tokens = text + piece.text, piece.tokens
+                if piece.finish and piece.finish != "cancelled":
+                    self._keep([_row(key, text, tokens, piece.finish)])
+                try:
+                    yield piece
+                except GeneratorExit:
+                    if not piece.finish and not self._stop():
+                        self._keep([_row(key, text, tokens, "stop")])
+                    raise
+
+    def generate_batch(self, requests: Sequence[Request]) -> list[str]:
+        """As the engine below, which is asked for what it has not written yet."""
+        keys = [self._key(request) for request in requests]
+        new = {key: request for key, request in zip(keys, requests, strict=True) if key not in self._kept}
+        if new:
+            texts = self._engine.generate_batch(list(new.values()))
+            self._keep([_row(key, text, 0, "stop") for key, text in zip(new, texts, strict=True)])
+        return [self._kept[key]["text"] for key in keys]
+
+    def score(self, requests: Sequence[ScoreRequest]) -> list[dict[str, float]]:
+        """As the engine below."""
+        return self._engine.score(requests)
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """As the engine below."""
+        return self._engine.encode(texts)
+
+    def count_tokens(self, prompt: str | tuple[Turn, ...]) -> int:
+        """As the engine below."""
+        return self._engine.count_tokens(prompt)
+
+    def _key(self, request: Request) -> str:
+        return hashlib.sha256(f"{self._maker}\n{request!r}".encode()).hexdigest()
+
+    def _keep(self, rows: list[dict[str, Any]]) -> None:
+        self._file.add(rows)
+        self._kept |= {row["key"]: row for row in rows}
+
+
+def _row(key: str, text: str, tokens: int, finish: str) -> dict[str, Any]:
+    return {"key": key, "text": text, "tokens": tokens, "finish": finish}

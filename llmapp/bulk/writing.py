@@ -1,0 +1,123 @@
+"""Summarize or translate a whole document: what was written is kept as it comes, and a text file made of it.
+
+Does not know jobs, processes or the page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Literal, TypeVar, cast
+
+from ..backend.engine import Engine
+from ..backend.pool import Pool
+from ..tasks.documents import Document, read_document
+from ..tasks.summarize import SummaryOptions, SummaryUpdate, summarize
+from ..tasks.translate import TranslationUpdate, translate
+from ..tasks.watch import Ordered
+from .lent import save_report, with_model
+from .memo import Memo
+
+DOCUMENT = "document"
+SHOWN = 2000
+"""Characters of a translation in the report; all of it is in the file."""
+
+Outcome = Literal["done", "stopped"]
+T = TypeVar("T")
+
+
+def summarize_document(work: Ordered, pool: Pool) -> Outcome:
+    """Summarize as `work.todo` says: {"model", "options" (of `SummaryOptions`), "language"}. Raises LlmappError."""
+    document, options = _read(work), SummaryOptions(**work.todo["options"])
+    update = _last(work, pool, "summarizing", lambda engine: summarize(engine, document.text, options), _parts_done)
+    made = update or SummaryUpdate("", 0, 0, 0, 0)
+    work.phase("saving")
+    text = "\n\n".join(filter(None, (made.text, *_numbered(made.outline))))
+    report = {
+        "summary": made.text,
+        "outline": list(made.outline),
+        "words_read": made.words_read,
+        "words_total": made.words_total,
+        "notes": [note.text(work.todo["language"]) for note in (*document.notes, *made.notes)],
+        "files": _written(work, f"{Path(document.name).stem} summary.txt", text),
+    }
+    save_report(work, report)
+    return "done" if made.finish else "stopped"
+
+
+def translate_document(work: Ordered, pool: Pool) -> Outcome:
+    """Translate as `work.todo` says: {"model", "options" {"target", "source"}, "language"}. Raises LlmappError."""
+    document, options = _read(work), work.todo["options"]
+    update = _last(
+        work, pool, "translating", lambda engine: translate(engine, document.text, **options), _sentences_done
+    )
+    made = update or TranslationUpdate("", 0, 0, "", "", None)
+    work.phase("saving")
+    suffix = ".md" if document.kind == "md" else ".txt"
+    language = work.todo["language"]
+    report = {
+        "beginning": made.text[:SHOWN],
+        "whole": len(made.text) <= SHOWN,
+        "sentences": made.done,
+        "total": made.total,
+        "source": made.source,
+        "target": made.target,
+        "notes": [note.text(language) for note in document.notes],
+        "warnings": [warning.text(language) for warning in made.warnings],
+        "files": _written(work, f"{Path(document.name).stem} ({made.target}){suffix}", made.text),
+    }
+    save_report(work, report)
+    return "done" if update and made.done == made.total else "stopped"
+
+
+def _read(work: Ordered) -> Document:
+    work.phase("preflight")
+    path = work.file(DOCUMENT)
+    return read_document(path, path.stat().st_size / 1e6, work.file_name(DOCUMENT))
+
+
+def _last(
+    work: Ordered,
+    pool: Pool,
+    phase: str,
+    begin: Callable[[Engine], Iterator[T]],
+    count: Callable[[T], tuple[int, int]],
+) -> T | None:
+    """The last update that there was until the end, or until the work was told to stop; None before the first."""
+    last: list[T] = []
+
+    def use(engine: Engine) -> None:
+        work.phase(phase)
+        memo = Memo(engine, work.folder("checkpoints") / "answers.jsonl", work.stop_asked)
+        # Tasks are generators, whose close() Iterator does not name.
+        with closing(cast("Generator[T, None, None]", begin(memo))) as updates:
+            for update in updates:
+                last[:] = [update]
+                work.progress(*count(update))
+                if work.stop_asked():
+                    return
+
+    with_model(work, pool, use)
+    return last[0] if last else None
+
+
+def _parts_done(update: SummaryUpdate) -> tuple[int, int]:
+    return update.done_parts, update.parts
+
+
+def _sentences_done(update: TranslationUpdate) -> tuple[int, int]:
+    return update.done, update.total
+
+
+def _numbered(outline: tuple[str, ...]) -> Iterator[str]:
+    """The parts of a long text in their order; a text that was read in one go has none."""
+    return (f"{number}. {part}" for number, part in enumerate(outline, start=1))
+
+
+def _written(work: Ordered, name: str, text: str) -> dict[str, Any]:
+    """The file that was made, by what it is for; none where there is nothing to write."""
+    if not text.strip():
+        return {}
+    (work.folder("result") / name).write_text(text, encoding="utf-8", newline="\n")
+    return {"text": name}

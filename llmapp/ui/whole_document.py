@@ -1,0 +1,102 @@
+"""A whole document in a text tab: choose it, and a job works on it though the page is closed.
+
+Starts jobs; what summarizes or translates is a process of its own and does not know this page. Options are the tab's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from ..bulk.writing import DOCUMENT
+from ..catalog import Task
+from ..tasks.documents import read_document
+from .events import QUIET, bind
+from .job_panel import Kind, Panel, build_panel, wire_panel
+from .model_choice import offered_models, wanted
+from .owners import owner_of
+from .services import Services
+from .text_tab import FILE_TYPES, build_model, file_read
+from .words import language_of, w
+
+
+@dataclass(frozen=True)
+class Deed:
+    """What is done to a document: the tab's task, and the kind of job."""
+
+    task: Task
+    kind: Kind
+
+
+@dataclass(frozen=True)
+class Page:
+    """The widgets."""
+
+    file: gr.File
+    found: gr.HTML
+    model: gr.Dropdown
+    start: gr.Button
+    panel: Panel
+
+
+def build(
+    services: Services,
+    demo: gr.Blocks,
+    tab: gr.Tab,
+    deed: Deed,
+    widgets: Callable[[], Sequence[Any]],
+    start: Callable[..., dict[Any, Any]],
+) -> Page:
+    """Lay it out and wire it. `widgets` makes the tab's own options, which `start` is given after file and model."""
+    name = deed.kind.name
+    with gr.Row(equal_height=False):
+        with gr.Column(min_width=320):
+            file = gr.File(label=w(f"{name}.file"), file_types=FILE_TYPES, elem_id=f"{name}-file", height=150)
+            found = gr.HTML(elem_id=f"{name}-found", padding=False)
+            own = widgets()
+            with gr.Accordion(w("work.more"), open=False):
+                model = build_model(services, deed.task, f"{name}-model")
+            button = gr.Button(w(f"{name}.start"), variant="primary", interactive=False, elem_id=f"{name}-start")
+        with gr.Column(min_width=320):
+            panel = build_panel(deed.kind)
+    page = Page(file, found, model, button, panel)
+    started = bind(start, services, page, said=found)
+    button.click(started, [file, model, *own], [found, *panel.outputs()], **QUIET)
+    _wire(services, (demo.load, tab.select), deed, page)
+    return page
+
+
+def _wire(services: Services, opens: Sequence[Callable[..., Any]], deed: Deed, page: Page) -> None:
+    refused = {"said": page.found, "settled": {page.start: gr.update(interactive=False)}}
+    page.file.change(bind(_opened, services, page, **refused), [page.file], [page.found, page.start], **QUIET)
+    for event in opens:
+        event(bind(offered_models, services, deed.task), [page.model], [page.model], **QUIET)
+    wire_panel(services, opens, page.panel)
+
+
+def _opened(services: Services, page: Page, path: str | None, request: gr.Request) -> dict[Any, Any]:
+    """A file was chosen: read it, to say what it is."""
+    if not path:
+        return {page.found: "", page.start: gr.update(interactive=False)}
+    document = read_document(Path(path), services.settings.max_upload_mb)
+    return {page.found: file_read(document, request), page.start: gr.update(interactive=True)}
+
+
+def start_job(
+    services: Services, request: gr.Request | None, path: Path, deed: Deed, model: str, options: Mapping[str, Any]
+) -> str:
+    """Start it and return its job id at once. Raises BadInput, TooLong, Refused, Busy."""
+    services.guard.job(request, deed.kind.name)
+    services.guard.size(request, path.stat().st_size)
+    read_document(path, services.settings.max_upload_mb)
+    spec = {
+        "name": path.name,
+        "model": wanted(services, deed.task, model, request),
+        "options": dict(options),
+        "language": language_of(request),
+    }
+    return services.supervisor.start(deed.kind.name, owner_of(services.settings, request), spec, {DOCUMENT: path})
