@@ -56,6 +56,22 @@ def judge_table(work: Work) -> Outcome:
         return run(work, pool)
 
 
+def summarize_file(work: Work) -> Outcome:
+    """Summarize a document."""
+    from .bulk.writing import summarize_document
+
+    with _own_pool(work) as pool:
+        return summarize_document(work, pool)
+
+
+def translate_file(work: Work) -> Outcome:
+    """Translate a document."""
+    from .bulk.writing import translate_document
+
+    with _own_pool(work) as pool:
+        return translate_document(work, pool)
+
+
 @contextmanager
 def _own_pool(work: Work) -> Iterator[Pool]:
     """Models for this process alone, which leave a core to the app and rest while somebody is answered."""
@@ -77,7 +93,7 @@ def _own_pool(work: Work) -> Iterator[Pool]:
         pool.close()
 
 
-KINDS: Mapping[str, Kind] = {"finetune": finetune, "judge_table": judge_table}
+KINDS: Mapping[str, Kind] = {kind.__name__: kind for kind in (finetune, judge_table, summarize_file, translate_file)}
 
 
 def run_job(path: Path, kinds: Mapping[str, Kind] = KINDS, command: Sequence[str] = WORKER) -> None:

@@ -105,6 +105,18 @@ class EngineInfo:
     adapter: Adapter | None = None
     labels: tuple[str, ...] = ()
 
+    def facts(self) -> dict[str, Any]:
+        """What answered, as plain values to keep beside a result."""
+        return {
+            "model": self.model.id,
+            "model_name": self.model.name,
+            "revision": self.revision,
+            "adapter": self.adapter and self.adapter.id,
+            "adapter_name": self.adapter and self.adapter.name,
+            "precision": self.precision.kind,
+            "weights": self.weights,
+        }
+
 
 class Engine(Protocol):
     """A loaded model, as tasks see it."""

@@ -5,7 +5,6 @@ Every row is kept; one that can not be judged carries the reason. Does not know 
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,12 +13,12 @@ from typing import Any, Literal
 
 from ..backend.engine import Engine
 from ..backend.pool import Pool
-from ..backend.progress import while_wanted
-from ..errors import BadInput, Busy
+from ..errors import BadInput
 from ..messages import message
 from ..tasks.sentiment import Judgement, classify_each
 from ..tasks.tables import Sheet, read_sheet, write_csv, write_xlsx
 from ..tasks.watch import Ordered
+from .lent import save_report, with_model
 from .rows import DoneRows
 
 TABLE = "table"
@@ -36,19 +35,14 @@ def run(work: Ordered, pool: Pool) -> Literal["done", "stopped"]:
     sheet = read_sheet(work.file(TABLE), work.file_name(TABLE), ragged=True)
     texts = sheet.column(work.todo["column"])
     done = DoneRows(work.folder("checkpoints") / "rows.jsonl")
-    made = work.folder("checkpoints") / "made.json"
-    report, cancel = while_wanted(work.progress, work.stop_asked)
-    try:
-        work.phase("loading")
-        with pool.lease(work.todo["model"], work.owner, report, cancel) as engine:
-            made.write_text(json.dumps(_made_by(engine)), encoding="utf-8")
-            work.phase("judging")
-            _judge(work, engine, texts, done)
-    except Busy:
-        if not cancel.is_set():
-            raise
+
+    def use(engine: Engine) -> None:
+        work.phase("judging")
+        _judge(work, engine, texts, done)
+
+    with_model(work, pool, use)
     work.phase("saving")
-    _write(work, sheet, done.rows, json.loads(made.read_text(encoding="utf-8")) if made.exists() else {})
+    _write(work, sheet, done.rows)
     return "done" if len(done.rows) == len(texts) else "stopped"
 
 
@@ -91,18 +85,7 @@ def _row(judgement: Judgement) -> dict[str, Any]:
     return {"label": judgement.label, "score": round(judgement.scores[judgement.label], 6)}
 
 
-def _made_by(engine: Engine) -> dict[str, Any]:
-    info = engine.info
-    return {
-        "model": info.model.id,
-        "revision": info.revision,
-        "adapter": info.adapter.id if info.adapter else "",
-        "precision": info.precision.kind,
-        "weights": info.weights,
-    }
-
-
-def _write(work: Ordered, sheet: Sheet, rows: Sequence[dict[str, Any]], made: dict[str, Any]) -> None:
+def _write(work: Ordered, sheet: Sheet, rows: Sequence[dict[str, Any]]) -> None:
     """The table with two columns more, and what there is to say about it."""
     folder = work.folder("result")
     columns = (*sheet.columns, *(_free(sheet.columns, name) for name in ("label", "score", "error")))
@@ -111,8 +94,7 @@ def _write(work: Ordered, sheet: Sheet, rows: Sequence[dict[str, Any]], made: di
     write_csv(folder / files["csv"], columns, _cells(sheet, rows))
     cut = write_xlsx(folder / files["xlsx"], columns, _cells(sheet, rows))
     report = _report(sheet.column(work.todo["column"]), sheet.numbers, rows)
-    report |= {"made": made, "files": files, "cut_cells": cut}
-    (folder / "report.json").write_text(json.dumps(report, ensure_ascii=False), encoding="utf-8")
+    save_report(work, report | {"files": files, "cut_cells": cut})
 
 
 def _cells(sheet: Sheet, rows: Sequence[dict[str, Any]]) -> Iterator[tuple[str | float, ...]]:

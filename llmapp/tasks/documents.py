@@ -40,6 +40,11 @@ class Document:
     broken: int = 0
 
     @property
+    def words(self) -> int:
+        """As `count_words` counts."""
+        return count_words(self.text)
+
+    @property
     def notes(self) -> tuple[Message, ...]:
         """What a person must know about the reading; empty when all is there."""
         notes = []
@@ -86,15 +91,15 @@ class Coverage:
         )
 
 
-def read_document(path: Path, limit_mb: float) -> Document:
-    """Read a .txt, .md or .pdf file.
+def read_document(path: Path, limit_mb: float, name: str = "") -> Document:
+    """Read a .txt, .md or .pdf file; `name` is what the person calls it, where the path says something else.
 
     Raises TooLong for a file over `limit_mb` (10^6 bytes) or a PDF that unpacks beyond bounds; BadInput for
     an unknown kind, an empty or binary file, an encoding that is not known, a PDF that is encrypted,
     broken, or only pictures of pages.
     """
-    name = path.name
-    kind = KINDS.get(path.suffix.lower())
+    name = name or path.name
+    kind = KINDS.get(Path(name).suffix.lower())
     if kind is None:
         raise BadInput("document_kind", file=name, kinds=", ".join(KINDS))
     size_mb = path.stat().st_size / 1e6
@@ -103,7 +108,7 @@ def read_document(path: Path, limit_mb: float) -> Document:
     with path.open("rb") as file:
         start = file.read(1024)
     if kind == "pdf" or PDF_MAGIC in start:
-        return _pdf(path)
+        return _pdf(path, name)
     found = decoded(path.read_bytes(), name)
     text = found.text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.strip():
@@ -142,13 +147,13 @@ def count_words(text: str) -> int:
     return len(_WORD.findall(text))
 
 
-def _pdf(path: Path) -> Document:
-    pages = read_pages(path)
+def _pdf(path: Path, name: str) -> Document:
+    pages = read_pages(path, name)
     blank = tuple(number for number, page in enumerate(pages, start=1) if not page.strip())
     if len(blank) == len(pages):
-        raise BadInput("document_scanned", file=path.name, pages=len(pages))
+        raise BadInput("document_scanned", file=name, pages=len(pages))
     text = "\n\n".join(page.strip() for page in pages if page.strip())
-    return Document(text, path.name, "pdf", pages=len(pages), blank=blank)
+    return Document(text, name, "pdf", pages=len(pages), blank=blank)
 
 
 def _part(document: Document, piece: str, total: int) -> Part:

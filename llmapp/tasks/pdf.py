@@ -22,8 +22,11 @@ MAX_MEMORY = 2_000_000_000
 """Address space of the child in bytes; pypdf itself takes some 200 MB of it."""
 
 
-def read_pages(path: Path) -> list[str]:
-    """Text of each page. Raises BadInput for an encrypted or broken file, TooLong for one beyond bounds."""
+def read_pages(path: Path, name: str) -> list[str]:
+    """Text of each page of a file that people call `name`.
+
+    Raises BadInput for an encrypted or broken one, TooLong for one beyond bounds.
+    """
     command = [sys.executable, "-m", "llmapp.tasks.pdf", str(path.absolute()), str(MAX_PAGES)]
     root = Path(__file__).parents[2]
     try:
@@ -31,16 +34,16 @@ def read_pages(path: Path) -> list[str]:
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=READ_S, check=True, cwd=root
         )
     except subprocess.TimeoutExpired:
-        raise TooLong("document_too_slow", file=path.name, seconds=READ_S) from None
+        raise TooLong("document_too_slow", file=name, seconds=READ_S) from None
     except subprocess.CalledProcessError as problem:
-        raise BadInput("document_broken", file=path.name) from problem
+        raise BadInput("document_broken", file=name) from problem
     items = [json.loads(line) for line in child.stdout.splitlines()]
     pages = [item["page"] for item in items if "page" in item]
     trouble = next((item["trouble"] for item in items if "trouble" in item), "")
     if trouble in ("document_bomb", "document_too_long"):
-        raise TooLong(trouble, file=path.name, pages=MAX_PAGES, chars=MAX_CHARS)
+        raise TooLong(trouble, file=name, pages=MAX_PAGES, chars=MAX_CHARS)
     if trouble or not pages:
-        raise BadInput(trouble or "document_broken", file=path.name)
+        raise BadInput(trouble or "document_broken", file=name)
     return pages
 
 

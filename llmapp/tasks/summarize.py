@@ -81,7 +81,8 @@ class SummaryUpdate:
     """The summary so far: `text` stays empty while parts are read. A part is one reading of the model.
 
     `words_read` of `words_total` words of the text were read (a Chinese or Japanese character is a word).
-    `finish` is empty until the end, then why it ended: "length" means that a sentence may be cut.
+    `finish` is empty until the end, then why it ended: "length" means that a sentence may be cut. `outline` holds what
+    was kept of each part of the text, in their order; a text that is read in one go has none.
     """
 
     text: str
@@ -91,6 +92,7 @@ class SummaryUpdate:
     words_total: int
     finish: Finish = ""
     notes: tuple[Message, ...] = ()
+    outline: tuple[str, ...] = ()
 
 
 def summarize(engine: Engine, text: str, options: SummaryOptions | None = None) -> Iterator[SummaryUpdate]:
@@ -103,7 +105,7 @@ def summarize(engine: Engine, text: str, options: SummaryOptions | None = None) 
     wish, notes = _wish(engine.info.model, text, options or SummaryOptions())
     part = replace(wish, form="paragraph", sentences=PART_SENTENCES)
     update = SummaryUpdate("", 0, 1, 0, _words(text), notes=notes)
-    for _ in range(ROUNDS):
+    for round_ in range(ROUNDS):
         pieces = _pieces(engine, text, wish)
         update = replace(update, parts=update.done_parts + len(pieces) + (len(pieces) > 1))
         yield update
@@ -117,7 +119,8 @@ def summarize(engine: Engine, text: str, options: SummaryOptions | None = None) 
                 yield update
             short.append(answer)
             read = min(update.words_total, update.words_read + _words(piece))
-            update = replace(update, done_parts=update.done_parts + 1, words_read=read)
+            outline = tuple(short) if round_ == 0 else update.outline
+            update = replace(update, done_parts=update.done_parts + 1, words_read=read, outline=outline)
         text = "\n".join(short)
     else:
         raise RuntimeError(f"{ROUNDS} rounds did not shorten the text enough")

@@ -28,7 +28,6 @@ from . import api_jobs
 from . import models as models_tab
 from .api_jobs import asker
 from .events import MODEL_QUEUE, bind
-from .facts import made_by
 from .model_choice import wanted
 from .owners import owner_of
 from .services import Services
@@ -152,7 +151,7 @@ def sentiment(services: Services, text: str, model: str = "auto", request: gr.Re
     services.guard.characters(text)
     made = result(stream(services, request, "sentiment", model, lambda engine: judge(engine, [text])))
     judgement = made.value
-    return {"label": judgement.label, "scores": dict(judgement.scores), **made_by(made.info)}
+    return {"label": judgement.label, "scores": dict(judgement.scores), **made.info.facts()}
 
 
 def classify(
@@ -177,7 +176,7 @@ def classify(
         services, request, "sentiment", model, lambda e: sort_texts(e, [text], own, multi_label), open_labels=bool(own)
     )
     made = result(moments)
-    return {"labels": dict(made.value.scores), **made_by(made.info)}
+    return {"labels": dict(made.value.scores), **made.info.facts()}
 
 
 def models(services: Services, request: gr.Request | None = None) -> list[dict[str, Any]]:

@@ -16,9 +16,12 @@ from ..errors import BadInput, NotFound
 from ..finetune.dataset import guess_columns, read_table
 from ..finetune.settings import EFFORTS
 from ..jobs.job import JobStatus
+from ..tasks.summarize import SummaryOptions
 from ..transcripts import clean
 from . import finetune as finetune_tab
 from . import sentiment_table
+from . import summarize as summarize_tab
+from . import translate as translate_tab
 from .downloads import offer
 from .job_panel import result_file
 from .owners import owner_of
@@ -71,6 +74,51 @@ def sentiment_file(
     return sentiment_table.start_job(services, request, _uploaded(file), clean(column), labels or (), model)
 
 
+def summarize_file(
+    services: Services,
+    file: gr.FileData,
+    length: str = "short",
+    form: str = "paragraph",
+    focus: str = "",
+    language: str = "",
+    model: str = "auto",
+    request: gr.Request | None = None,
+) -> str:
+    """Summarize a whole document; returns a job id at once. `job_export` gives the summary as a text file.
+
+    Args:
+        file: a text, Markdown or PDF file
+        length: sentence, short, medium or long
+        form: paragraph, bullets or headline
+        focus: what the summary should be about
+        language: of the summary, such as "en" or "zh"; empty takes the document's own
+        model: an id that `models` lists, or "auto"
+    """
+    services.guard.request(request)
+    options = SummaryOptions(length=length, form=form, focus=clean(focus), language=language)
+    return summarize_tab.start_job(services, request, _uploaded(file), model, options)
+
+
+def translate_file(
+    services: Services,
+    file: gr.FileData,
+    target: str = "",
+    source: str = "",
+    model: str = "auto",
+    request: gr.Request | None = None,
+) -> str:
+    """Translate a whole document line by line; returns a job id at once. `job_export` gives the text.
+
+    Args:
+        file: a text, Markdown or PDF file
+        target: language to translate to, such as "de"; empty makes Chinese of English and English of all else
+        source: language the document is in; empty finds out
+        model: an id that `models` lists, or "auto"
+    """
+    services.guard.request(request)
+    return translate_tab.start_job(services, request, _uploaded(file), model, target, source)
+
+
 def job(services: Services, job_id: str, request: gr.Request | None = None) -> dict[str, Any]:
     """Tell how a job is: {id, kind, state, phase, step, steps, eta_s, error}.
 
@@ -104,7 +152,7 @@ def job_resume(services: Services, job_id: str, request: gr.Request | None = Non
 
 
 def job_report(services: Services, job_id: str, request: gr.Request | None = None) -> dict[str, Any]:
-    """What came of a job that is done: scores before and after on held-out rows, or shares of labels.
+    """What came of a job that is done: scores on held-out rows, shares of labels, a summary, how a translation begins.
 
     Args:
         job_id: what the endpoint that began it returned
@@ -112,12 +160,12 @@ def job_report(services: Services, job_id: str, request: gr.Request | None = Non
     return dict(services.supervisor.report(job_id, asker(services, request)))
 
 
-def job_export(services: Services, job_id: str, file: str = "csv", request: gr.Request | None = None) -> dict[str, Any]:
+def job_export(services: Services, job_id: str, file: str = "", request: gr.Request | None = None) -> dict[str, Any]:
     """Take out a file that a job made, also one that was stopped; gradio_client saves it and returns its path.
 
     Args:
         job_id: what the endpoint that began it returned
-        file: csv or xlsx
+        file: csv or xlsx of a table, text of a document; empty takes the first there is
     """
     path = result_file(services, job_id, asker(services, request), file)
     given = offer(services, request, path.name, path)
@@ -158,4 +206,15 @@ def _uploaded(file: Any) -> Path:
     return path
 
 
-ENDPOINTS = (finetune, sentiment_file, job, job_stop, job_resume, job_report, job_export, jobs)
+ENDPOINTS = (
+    finetune,
+    summarize_file,
+    translate_file,
+    sentiment_file,
+    job,
+    job_stop,
+    job_resume,
+    job_report,
+    job_export,
+    jobs,
+)

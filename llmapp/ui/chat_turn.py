@@ -22,7 +22,6 @@ from ..tasks.chat import Answer, ChatOptions, reply
 from ..tasks.documents import Document, attach_text
 from ..tasks.language import detect, foreign
 from ..transcripts import State
-from .facts import made_by
 from .loading import lease_with_progress
 from .services import Services
 
@@ -75,7 +74,7 @@ def answer(
 def _stream(engine: Engine, draft: _Draft, asked: Asked, stop: threading.Event) -> Iterator[Shown]:
     options = ChatOptions(system=asked.system, sampling=asked.sampling)
     turns, draft.notes = _turns(engine, draft.entries, asked)
-    draft.meta |= made_by(engine.info)
+    draft.meta |= engine.info.facts()
     with closing(reply(engine, turns, options)) as answers:
         for update in answers:
             draft.take(update)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..backend.engine import EngineInfo
 from ..messages import say
 
 
@@ -21,19 +20,6 @@ def precision(kind: str, weights: str, language: str) -> str:
     code = "facts.from_quantized" if weights.upper().startswith(("Q", "IQ")) else "facts.from_weights"
     bits = "".join(filter(str.isdigit, weights.split("_", maxsplit=1)[0]))
     return say(code, language, kind=kind, weights=weights, bits=bits)
-
-
-def made_by(info: EngineInfo) -> dict[str, Any]:
-    """What answered, as plain values to keep beside a result."""
-    return {
-        "model": info.model.id,
-        "model_name": info.model.name,
-        "revision": info.revision,
-        "adapter": info.adapter and info.adapter.id,
-        "adapter_name": info.adapter and info.adapter.name,
-        "precision": info.precision.kind,
-        "weights": info.weights,
-    }
 
 
 def facts_line(meta: Mapping[str, Any], language: str) -> str:

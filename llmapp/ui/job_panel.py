@@ -219,8 +219,9 @@ def _delete(services: Services, job: str, request: gr.Request) -> None:
 
 
 def result_file(services: Services, job: str, owner: str, file: str) -> Path:
-    """A file that a job made, by what it is for ("csv"). Raises NotFound as long as there is none."""
+    """A file that a job made, by what it is for ("csv"; empty: the first). Raises NotFound as long as there is none."""
     made = services.supervisor.report(job, owner).get("files", {})
+    file = file or next(iter(made), "")
     if file not in made:
         raise NotFound("job_no_file", job=job, file=file, files=", ".join(made) or "-")
     return services.supervisor.result_path(job, owner) / str(made[file])

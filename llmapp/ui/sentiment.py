@@ -62,9 +62,9 @@ class Judged:
 def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
     """Lay the tab out and wire it: one text, or a whole table."""
     with gr.Tabs(elem_id="sentiment-tabs"):
-        with gr.Tab(w("sentiment.one_text"), id="text"):
+        with gr.Tab(w("text.one"), id="text"):
             _build_text(services, demo, tab)
-        with gr.Tab(w("sentiment.whole_table"), id="table"):
+        with gr.Tab(w("text.table"), id="table"):
             sentiment_table.build(services, demo, tab)
 
 

@@ -17,8 +17,6 @@ from .job_panel import TICK_S, Kind, made_files, report_html, result_file
 from .services import Services
 from .words import language_of, w
 
-FILES = ("csv", "xlsx")
-
 
 @dataclass(frozen=True)
 class View:
@@ -41,6 +39,7 @@ class View:
 
 def build(services: Services, demo: gr.Blocks, kinds: Mapping[str, Kind]) -> None:
     """Lay it out and wire it; it stays out of sight on a page that was opened without a link."""
+    made = dict.fromkeys(file for kind in kinds.values() for file in kind.files)
     place = gr.Textbox("", visible=False)
     with gr.Column(visible=False, elem_id="shared-job") as box:
         report = gr.HTML(elem_id="shared-report", padding=False)
@@ -48,7 +47,7 @@ def build(services: Services, demo: gr.Blocks, kinds: Mapping[str, Kind]) -> Non
         with gr.Row():
             files = {
                 file: gr.Button(w(f"job.take_{file}"), visible=False, size="sm", elem_id=f"shared-take-{file}")
-                for file in FILES
+                for file in made
             }
             stop = gr.Button(w("work.stop"), variant="stop", visible=False, size="sm", elem_id="shared-stop")
     clock = gr.Timer(TICK_S, active=False)

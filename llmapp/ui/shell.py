@@ -22,7 +22,7 @@ TABS = (
     ("models", "tab.models", models.build),
 )
 # Kinds of long work that a private link may open.
-KINDS = (finetune.KIND, sentiment_table.KIND)
+KINDS = (summarize.KIND, translate.KIND, sentiment_table.KIND, finetune.KIND)
 
 
 def build(services: Services) -> gr.Blocks:

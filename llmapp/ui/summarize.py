@@ -1,15 +1,20 @@
-"""The summarize tab: a text or a file in, a summary streamed out, with what was read."""
+"""The summarize tab: a text in, a summary streamed out, with what was read; a whole document as a job."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from html import escape
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from ..messages import Message
+from ..messages import Message, say
 from ..tasks.summarize import SummaryOptions, SummaryUpdate, summarize
+from . import whole_document
+from .facts import facts_line
+from .job_panel import Kind, look
 from .line import Work
 from .notice import notice
 from .services import Services
@@ -20,6 +25,7 @@ from .text_tab import (
     build_text,
     made_line,
     need_text,
+    quiet_line,
     waiting,
     wire_given,
     with_buttons,
@@ -53,14 +59,20 @@ class Page:
 
 
 def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
-    """Lay the tab out and wire it."""
+    """Lay the tab out and wire it: one text, or a whole document."""
+    with gr.Tabs(elem_id="summarize-tabs"):
+        with gr.Tab(w("text.one"), id="text"):
+            _build_text(services, demo, tab)
+        with gr.Tab(w("text.document"), id="document"):
+            whole_document.build(services, demo, tab, DEED, _options, _start)
+
+
+def _build_text(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
     with gr.Row(equal_height=False):
         with gr.Column(min_width=320):
             text, upload = build_text("summarize")
-            length = gr.Radio([(w(f"summarize.{n}"), n) for n in LENGTHS], value="short", label=w("summarize.length"))
-            form = gr.Radio([(w(f"summarize.{n}"), n) for n in FORMS], value="paragraph", label=w("summarize.form"))
+            length, form, focus = _options()
             with gr.Accordion(w("work.more"), open=False):
-                focus = gr.Textbox("", label=w("summarize.focus"), placeholder=w("summarize.focus_info"))
                 model = build_model(services, "summarize")
             run_button, stop = build_buttons("summarize")
         with gr.Column(min_width=320):
@@ -77,6 +89,14 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
     page = Page(Given(text, upload, model, run_button, stop), length, form, focus, status, summary, made)
     work = Work([(run_button.click, run)], page, page.inputs(), page.outputs())
     wire_given(services, demo, tab, "summarize", page.given, status, work)
+
+
+def _options() -> tuple[gr.Radio, gr.Radio, gr.Textbox]:
+    """How long, in which form, about what."""
+    length = gr.Radio([(w(f"summarize.{n}"), n) for n in LENGTHS], value="short", label=w("summarize.length"))
+    form = gr.Radio([(w(f"summarize.{n}"), n) for n in FORMS], value="paragraph", label=w("summarize.form"))
+    focus = gr.Textbox("", label=w("summarize.focus"), placeholder=w("summarize.focus_info"))
+    return length, form, focus
 
 
 def run(
@@ -108,3 +128,40 @@ def _moment(page: Page, moment: Message | Made[SummaryUpdate], language: str, re
         page.status: f'<p class="quiet">{part}</p>' + "".join(notice(note.text(language)) for note in update.notes),
         page.made: made_line(moment, language, read),
     }
+
+
+def start_job(services: Services, request: gr.Request | None, path: Path, model: str, options: SummaryOptions) -> str:
+    """Start summarizing a document and return the job's id at once."""
+    return whole_document.start_job(services, request, path, DEED, model, asdict(options))
+
+
+def _start(
+    services: Services,
+    page: whole_document.Page,
+    path: str,
+    model: str,
+    length: str,
+    form: str,
+    focus: str,
+    request: gr.Request,
+) -> dict[Any, Any]:
+    options = SummaryOptions(length=length, form=form, focus=focus.strip())
+    return look(services, page.panel, start_job(services, request, Path(path), model, options), request)
+
+
+def _card(report: Mapping[str, Any], language: str) -> str:
+    """The summary, what was read, and what was kept of each part."""
+    read = say("summarize.coverage", language, read=report["words_read"], total=report["words_total"])
+    outline = "".join(f"<li>{escape(part)}</li>" for part in report["outline"])
+    parts = f"<details><summary>{escape(say('summarize_file.outline', language))}</summary><ol>{outline}</ol></details>"
+    return (
+        notice(say("summarize_file.done", language), "good")
+        + "".join(map(notice, report["notes"]))
+        + f'<div class="result" dir="auto">{escape(report["summary"])}</div>'
+        + (parts if outline else "")
+        + quiet_line(read, facts_line(report["made"], language))
+    )
+
+
+KIND = Kind("summarize_file", ("text",), _card)
+DEED = whole_document.Deed("summarize", KIND)

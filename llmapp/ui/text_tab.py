@@ -14,14 +14,14 @@ import gradio as gr
 from ..catalog import Task
 from ..errors import BadInput
 from ..messages import Message
-from ..tasks.documents import read_document
+from ..tasks.documents import Document, read_document
 from .events import QUIET, bind
-from .facts import facts_line, made_by
+from .facts import facts_line
 from .line import Waiter, Work, wire_line
 from .model_choice import model_choices, offered_models
 from .notice import notice
 from .services import Services
-from .words import tell, w
+from .words import language_of, tell, w
 from .work import Made
 
 FILE_TYPES = [".txt", ".md", ".pdf"]
@@ -96,7 +96,12 @@ def settled(given: Given) -> dict[Any, Any]:
 
 def made_line(made: Made[Any], language: str, *more: str) -> str:
     """What made a result, in the quiet line below it."""
-    return f'<p class="quiet">{escape(" · ".join((*more, facts_line(made_by(made.info), language))))}</p>'
+    return quiet_line(*more, facts_line(made.info.facts(), language))
+
+
+def quiet_line(*parts: str) -> str:
+    """Facts, one after another, for who wants to know."""
+    return f'<p class="quiet">{escape(" · ".join(filter(None, parts)))}</p>'
 
 
 def need_text(services: Services, text: str | None) -> str:
@@ -129,6 +134,17 @@ def waiting(moment: Message, language: str) -> str:
 def _opened(services: Services, path: str, request: gr.Request) -> tuple[str, str]:
     document = read_document(Path(path), services.settings.max_upload_mb)
     services.guard.characters(document.text)
-    words = len(document.text.split())
-    sentence = tell(request, "file.read", name=document.name, characters=len(document.text), words=words)
-    return document.text, notice(sentence)
+    return document.text, file_read(document, request)
+
+
+def file_read(document: Document, request: gr.Request) -> str:
+    """What was read of a file, and what a person must know about the reading."""
+    sentence = tell(
+        request,
+        "file.read",
+        name=document.name,
+        characters=len(document.text),
+        words=document.words,
+        encoding=document.encoding.upper() or document.kind.upper(),
+    )
+    return notice(sentence, "good") + "".join(notice(note.text(language_of(request))) for note in document.notes)

@@ -1,16 +1,22 @@
-"""The translate tab: a text or a file in, its translation out, line for line."""
+"""The translate tab: a text in, its translation out, line for line; a whole document as a job."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from html import escape
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from ..messages import Message
+from ..messages import Message, say
+from ..tasks.language import normalise
 from ..tasks.translate import TranslationUpdate, caveat, sides, translate
+from . import whole_document
 from .events import QUIET, bind
+from .facts import facts_line
+from .job_panel import Kind, look
 from .line import Work
 from .notice import notice
 from .owners import owner_of
@@ -22,6 +28,7 @@ from .text_tab import (
     build_text,
     made_line,
     need_text,
+    quiet_line,
     waiting,
     wire_given,
     with_buttons,
@@ -54,17 +61,19 @@ class Page:
 
 
 def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
-    """Lay the tab out and wire it."""
-    sources, targets = _languages(services, "")
+    """Lay the tab out and wire it: one text, or a whole document."""
+    with gr.Tabs(elem_id="translate-tabs"):
+        with gr.Tab(w("text.one"), id="text"):
+            _build_text(services, demo, tab)
+        with gr.Tab(w("text.document"), id="document"):
+            _build_document(services, demo, tab)
+
+
+def _build_text(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
     with gr.Row():
-        source = gr.Dropdown(sources, value=AUTO, label=w("translate.source"), elem_id="source")
+        source = _side(services, 0, "source")
         swap = gr.Button("⇄", size="sm", min_width=60, scale=0, elem_id="swap")
-        target = gr.Dropdown(
-            targets,
-            value=AUTO,
-            label=w("translate.target"),
-            elem_id="target",
-        )
+        target = _side(services, 1, "target")
     with gr.Row(equal_height=False):
         with gr.Column(min_width=320):
             text, upload = build_text("translate")
@@ -86,13 +95,26 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
     work = Work([(run_button.click, run)], page, page.inputs(), page.outputs())
     sides = [source, target, text, translation]
     swap.click(bind(_swap), sides, sides, **QUIET)
-    model.change(
-        bind(_offer, services),
-        [model, source, target],
-        [source, target],
-        **QUIET,
-    )
+    model.change(bind(_offer, services), [model, source, target], [source, target], **QUIET)
     wire_given(services, demo, tab, "translate", page.given, status, work)
+
+
+def _build_document(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
+    sides: list[gr.Dropdown] = []
+
+    def widgets() -> list[gr.Dropdown]:
+        with gr.Row():
+            sides.extend(_side(services, i, f"translate_file-{name}") for i, name in enumerate(("source", "target")))
+        return sides
+
+    page = whole_document.build(services, demo, tab, DEED, widgets, _start)
+    page.model.change(bind(_offer, services), [page.model, *sides], sides, **QUIET)
+
+
+def _side(services: Services, side: int, elem_id: str) -> gr.Dropdown:
+    """The language to translate from (0) or to (1)."""
+    label = w("translate.target" if side else "translate.source")
+    return gr.Dropdown(_languages(services, "")[side], value=AUTO, label=label, elem_id=elem_id)
 
 
 def _languages(services: Services, model_id: str) -> tuple[list[Any], list[Any]]:
@@ -121,7 +143,7 @@ def run(
 ) -> Iterator[dict[Any, Any]]:
     """Translate what was given; lines appear as they are done."""
     text = need_text(services, text)
-    source, target = (("" if side == AUTO else side) for side in (source, target))
+    source, target = map(_chosen, (source, target))
     moments = stream(services, request, "translate", model, lambda engine: translate(engine, text, target, source))
     language = language_of(request)
     yield from with_buttons(page.given, (_moment(page, moment, language, request) for moment in moments))
@@ -148,3 +170,45 @@ def _moment(
 
 def _swap(source: str, target: str, text: str, translation: str) -> tuple[str, str, str, str]:
     return target, source, translation or text, text if translation else ""
+
+
+def _chosen(side: str) -> str:
+    return "" if side == AUTO else side
+
+
+def start_job(services: Services, request: gr.Request | None, path: Path, model: str, target: str, source: str) -> str:
+    """Start translating a document and return the job's id at once. Raises BadInput for an unknown language."""
+    options = {side: normalise(tag) if tag else "" for side, tag in (("target", target), ("source", source))}
+    return whole_document.start_job(services, request, path, DEED, model, options)
+
+
+def _start(
+    services: Services,
+    page: whole_document.Page,
+    path: str,
+    model: str,
+    source: str,
+    target: str,
+    request: gr.Request,
+) -> dict[Any, Any]:
+    job = start_job(services, request, Path(path), model, _chosen(target), _chosen(source))
+    return look(services, page.panel, job, request)
+
+
+def _card(report: Mapping[str, Any], language: str) -> str:
+    """How the translation begins, and what went wrong where."""
+    sides = {side: say(f"language.{report[side]}", language) for side in ("source", "target")}
+    done = say("translate.sentences", language, done=report["sentences"], total=report["total"])
+    warnings = "".join(f"<li>{escape(warning)}</li>" for warning in report["warnings"])
+    title = say("translate_file.warnings", language, count=len(report["warnings"]))
+    return (
+        notice(say("translate_file.done", language), "good")
+        + "".join(map(notice, report["notes"]))
+        + f'<div class="result" dir="auto">{escape(report["beginning"])}{"" if report["whole"] else " …"}</div>'
+        + (f"<details><summary>{escape(title)}</summary><ul>{warnings}</ul></details>" if warnings else "")
+        + quiet_line(say("translate.direction", language, **sides), done, facts_line(report["made"], language))
+    )
+
+
+KIND = Kind("translate_file", ("text",), _card)
+DEED = whole_document.Deed("translate", KIND)

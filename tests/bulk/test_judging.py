@@ -7,11 +7,9 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
@@ -21,10 +19,11 @@ from llmapp.bulk.rows import DoneRows
 from llmapp.errors import BadInput
 from llmapp.jobs.job import JobStatus
 from llmapp.jobs.supervisor import Supervisor
-from llmapp.messages import Message
 from llmapp.settings import read_settings
 from tests.fake_engine import FakeEngine, written
 from tests.jobs.conftest import end_workers
+
+from .orders import OnePool, Order
 
 
 def by_word(request: ScoreRequest) -> dict[str, float]:
@@ -39,66 +38,12 @@ def engine() -> FakeEngine:
     return FakeEngine(judge=by_word, labels=("positive", "negative"))
 
 
-@dataclass
-class OnePool:
-    """A pool that lends one engine, and counts the loans."""
-
-    engine: FakeEngine
-    loans: list[tuple[str, str]] = field(default_factory=list)
-
-    @contextmanager
-    def lease(self, name: str, owner: str, report: Any, cancel: Any) -> Iterator[FakeEngine]:
-        self.loans.append((name, owner))
-        yield self.engine
-
-
-@dataclass
-class Order:
-    """A job's folder without a job: stops once so many rows are done."""
-
-    place: Path
-    table: Path
-    todo: Mapping[str, Any]
-    stop_at: int = 10**9
-    steps: list[int] = field(default_factory=list)
-    phases: list[str] = field(default_factory=list)
-    id: str = "1"
-    owner: str = "ada"
-
-    def file(self, name: str) -> Path:
-        assert name == TABLE
-        return self.table
-
-    def file_name(self, name: str) -> str:
-        return "opinions.csv"
-
-    def folder(self, name: Literal["checkpoints", "result"]) -> Path:
-        folder = self.place / name
-        folder.mkdir(exist_ok=True)
-        return folder
-
-    def phase(self, name: str) -> None:
-        self.phases.append(name)
-
-    def say(self, words: Message) -> None:
-        raise AssertionError(words)
-
-    def point(self, name: str, step: int, **values: float) -> None:
-        raise AssertionError(name)
-
-    def progress(self, step: int, steps: int) -> None:
-        self.steps.append(step)
-
-    def stop_asked(self) -> bool:
-        return bool(self.steps) and self.steps[-1] >= self.stop_at
-
-
 def order(folder: Path, rows: list[str], stop_at: int = 10**9, header: str = "id,text,label") -> Order:
     table = folder / "upload"
     lines = "".join(f'{i},"{text}",theirs\n' for i, text in enumerate(rows))
     table.write_text(f"{header}\n{lines}", encoding="utf-8")
     todo = {"column": "text", "model": "fake", "labels": [], "language": "en"}
-    return Order(folder, table, todo, stop_at)
+    return Order(folder, table, "opinions.csv", todo, stop_at)
 
 
 def result(folder: Path) -> tuple[list[dict[str, str]], dict[str, Any]]:

@@ -24,7 +24,18 @@ from .visitor import Visitor
 
 PUBLIC = (
     *("chat", "summarize", "translate", "sentiment", "classify", "detect_language"),
-    *("finetune", "sentiment_file", "job", "job_stop", "job_resume", "job_report", "job_export", "jobs"),
+    *(
+        "finetune",
+        "summarize_file",
+        "translate_file",
+        "sentiment_file",
+        "job",
+        "job_stop",
+        "job_resume",
+        "job_report",
+        "job_export",
+        "jobs",
+    ),
     *("models", "load", "unload"),
 )
 CHAT_MODEL, ENCODER = "smollm2-135m-instruct", "all-minilm-l6-v2"
@@ -167,6 +178,35 @@ def test_a_table_is_judged_from_file_to_file(client: Client, tmp_path: Path) -> 
         ask(client, "sentiment_file", handle_file(str(file)), "text")
     with pytest.raises(AppError, match=r"made no `pdf`; what it made: csv, xlsx"):
         ask(client, "job_export", job, "pdf")
+
+
+def test_a_document_is_summarized_from_file_to_file(client: Client, tmp_path: Path) -> None:
+    file = tmp_path / "lighthouse.txt"
+    file.write_text("The lighthouse was built in 1887. It is white. Its lamp is seen for 20 miles. " * 60, "utf-8")
+    job = ask(client, "summarize_file", handle_file(str(file)), "sentence")
+    assert wait_for(client, job, "done")["kind"] == "summarize_file"
+    report = ask(client, "job_report", job)
+    assert report["words_read"] == report["words_total"] == 16 * 60
+    assert report["made"]["model"] == CHAT_MODEL
+    text = Path(ask(client, "job_export", job)).read_text(encoding="utf-8")
+    assert text.startswith(report["summary"])
+    assert "lighthouse" in text
+    with pytest.raises(AppError, match=r"length.*huge"):
+        ask(client, "summarize_file", handle_file(str(file)), "huge")
+
+
+@pytest.mark.slow
+def test_a_document_is_translated_from_file_to_file(client: Client, tmp_path: Path) -> None:
+    file = tmp_path / "letter.md"
+    file.write_text("# Good morning\n\nThe train is late.\n", encoding="utf-8")
+    job = ask(client, "translate_file", handle_file(str(file)), "de")
+    wait_for(client, job, "done")
+    path = Path(ask(client, "job_export", job, "text"))
+    assert path.suffix == ".md"
+    assert path.read_text(encoding="utf-8").count("\n") == 3
+    assert "Zug" in path.read_text(encoding="utf-8")
+    with pytest.raises(AppError, match="tlh"):
+        ask(client, "translate_file", handle_file(str(file)), "tlh")
 
 
 def wait_for(client: Client, job: str, *states: str) -> dict[str, Any]:

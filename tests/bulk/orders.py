@@ -1,0 +1,66 @@
+"""A job's folder without a job, and a pool of one engine: what long work sees, for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from llmapp.messages import Message
+from tests.fake_engine import FakeEngine
+
+
+@dataclass
+class OnePool:
+    """A pool that lends one engine, and counts the loans."""
+
+    engine: FakeEngine
+    loans: list[tuple[str, str]] = field(default_factory=list)
+
+    @contextmanager
+    def lease(self, name: str, owner: str, report: Any, cancel: Any) -> Iterator[FakeEngine]:
+        self.loans.append((name, owner))
+        yield self.engine
+
+
+@dataclass
+class Order:
+    """What was asked for, of one file; it is to stop once so many steps are done."""
+
+    place: Path
+    given: Path
+    name: str
+    todo: Mapping[str, Any]
+    stop_at: int = 10**9
+    steps: list[int] = field(default_factory=list)
+    phases: list[str] = field(default_factory=list)
+    id: str = "1"
+    owner: str = "ada"
+
+    def file(self, name: str) -> Path:
+        return self.given
+
+    def file_name(self, name: str) -> str:
+        return self.name
+
+    def folder(self, name: Literal["checkpoints", "result"]) -> Path:
+        folder = self.place / name
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def phase(self, name: str) -> None:
+        self.phases.append(name)
+
+    def say(self, words: Message) -> None:
+        raise AssertionError(words)
+
+    def point(self, name: str, step: int, **values: float) -> None:
+        raise AssertionError(name)
+
+    def progress(self, step: int, steps: int) -> None:
+        self.steps.append(step)
+
+    def stop_asked(self) -> bool:
+        return bool(self.steps) and self.steps[-1] >= self.stop_at
