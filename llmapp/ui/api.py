@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from ..backend.engine import Sampling, Turn
 from ..errors import BadInput
 from ..tasks.chat import ChatOptions, reply
+from ..tasks.explain import explain as carried
 from ..tasks.language import detect, normalise
 from ..tasks.sentiment import classify_each as sort_texts
 from ..tasks.sentiment import sentiment_each as judge
@@ -36,7 +37,7 @@ from .work import Made, result, stream
 
 def build(services: Services) -> None:
     """Register every endpoint under its own name. What uses a model shares one queue; the rest never waits."""
-    queued = (chat, summarize, translate, sentiment, classify)
+    queued = (chat, summarize, translate, sentiment, classify, explain)
     free = (detect_language, *api_jobs.ENDPOINTS, models, load, unload)
     endpoints: tuple[Callable[..., Any], ...] = (*queued, *free)
     for endpoint in endpoints:
@@ -177,6 +178,30 @@ def classify(
     )
     made = result(moments)
     return {"labels": dict(made.value.scores), **made.info.facts()}
+
+
+def explain(
+    services: Services, text: str, label: str = "", model: str = "auto", request: gr.Request | None = None
+) -> dict[str, Any]:
+    """Tell which words made a text be judged as it was: {tokens: [[token, weight]], deletion}, and what judged it.
+
+    A weight is what the probability of the label loses without that word; negative where the word spoke against it. The
+    deletion proves it: {removed, before, after}, the probability with and without the words that carried most.
+
+    Args:
+        text: a review, a message, a comment
+        label: the one to explain; empty takes the likeliest
+        model: an id that `models` lists, an adapter of one's own, or "auto"
+    """
+    text = _text(text, "text")
+    services.guard.characters(text)
+    made = result(
+        stream(services, request, "sentiment", model, lambda engine: iter([carried(engine, text, clean(label))]))
+    )
+    found = made.value
+    deletion = {"removed": list(found.removed), "before": found.probability, "after": found.without}
+    tokens = [[token, weight] for token, weight in found.tokens]
+    return {"label": found.label, "tokens": tokens, "deletion": deletion, **made.info.facts()}
 
 
 def models(services: Services, request: gr.Request | None = None) -> list[dict[str, Any]]:

@@ -52,7 +52,7 @@ def offer(services: Services, request: gr.Request, name: str, content: bytes | P
     folder = Path(get_upload_folder()) / "exports" / hashlib.sha256(secret.encode()).hexdigest()
     rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    stem = re.sub(r"[^\w\- ]+", "_", Path(name).stem).strip(" _")[:60] or "llmapp"
+    stem = re.sub(r"[^\w\- ()]+", "_", Path(name).stem).strip(" _")[:60] or "llmapp"
     path = folder / f"{stem}{Path(name).suffix}"
     if isinstance(content, bytes):
         path.write_bytes(content)

@@ -23,7 +23,7 @@ from ..running_app import App
 from .visitor import Visitor
 
 PUBLIC = (
-    *("chat", "summarize", "translate", "sentiment", "classify", "detect_language"),
+    *("chat", "summarize", "translate", "sentiment", "classify", "explain", "detect_language"),
     *(
         "finetune",
         "summarize_file",
@@ -178,6 +178,22 @@ def test_a_table_is_judged_from_file_to_file(client: Client, tmp_path: Path) -> 
         ask(client, "sentiment_file", handle_file(str(file)), "text")
     with pytest.raises(AppError, match=r"made no `pdf`; what it made: csv, xlsx"):
         ask(client, "job_export", job, "pdf")
+
+
+def test_an_explanation_names_the_words_and_proves_it(client: Client) -> None:
+    text = "The hall was cold, but the concert was wonderful."
+    found = ask(client, "explain", text)
+    assert (found["label"], found["adapter"]) == ("positive", "sentiment-en")
+    assert "".join(token for token, _ in found["tokens"]) == text
+    assert max(found["tokens"], key=lambda each: each[1])[0] == " wonderful."
+    deletion = found["deletion"]
+    assert "wonderful." in deletion["removed"]
+    assert deletion["before"] > 0.8 > 0.5 > deletion["after"]
+    against = ask(client, "explain", text, "negative")
+    mirrored = [(token, pytest.approx(-weight, abs=1e-5)) for token, weight in found["tokens"]]
+    assert [(token, weight) for token, weight in against["tokens"]] == mirrored
+    with pytest.raises(AppError, match=r"positive, negative|negative, positive"):
+        ask(client, "explain", text, "sarcastic")
 
 
 def test_a_document_is_summarized_from_file_to_file(client: Client, tmp_path: Path) -> None:

@@ -1,0 +1,82 @@
+"""Why a text was judged as it was: the words that carried it, and the proof, a judgement without them.
+
+Occlusion: each word is left out once and the text judged again (Zeiler & Fergus 2014, arXiv:1311.2901; for words Li et
+al. 2016, arXiv:1612.08220). So it works for every model that judges, in any precision. Knows no weights and no page.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ..backend.engine import Engine
+from ..errors import BadInput
+from .documents import UNSPACED
+from .sentiment import sentiment
+
+MOST, FEWEST = 128, 8
+"""Pieces of a text that are left out one by one: fewer where each judgement reads several windows, so that the work
+stays the same. Of a text with more words, a piece has several."""
+
+REMOVED = 3
+"""Pieces that the proof leaves out, at most."""
+
+NOTHING = "…"
+"""What is judged where nothing is left of a text."""
+
+_TOKEN = re.compile(f"\\s*(?:[{UNSPACED}]|[^\\s{UNSPACED}]+)")
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What carried the judgement. Joined, the texts of `tokens` are the whole text.
+
+    The weight of a token is what its absence takes from the probability of `label`, from -1 to 1: negative where it
+    spoke against the label. `removed` are the tokens that carried most, `without` the probability of the label
+    without all of them.
+    """
+
+    label: str
+    probability: float
+    tokens: tuple[tuple[str, float], ...]
+    removed: tuple[str, ...]
+    without: float
+
+
+def explain(engine: Engine, text: str, label: str = "") -> Explanation:
+    """Explain the probability of a label, the likeliest where none is named.
+
+    Raises BadInput for a blank text or a label that the model does not have, CanNotRun for a model that only writes.
+    """
+    (whole,) = sentiment(engine, [text])
+    label = label or whole.label
+    if label not in whole.scores:
+        raise BadInput("labels_fixed", model=engine.info.model.name, labels=", ".join(whole.scores))
+    tokens = _tokens(text, max(FEWEST, MOST // whole.windows))
+    absent = _scores(engine, (_without(tokens, [i]) for i in range(len(tokens))), label)
+    weights = [whole.scores[label] - score for score in absent]
+    most = sorted(range(len(tokens)), key=lambda i: -weights[i])[:REMOVED]
+    carried = sorted(i for i in most if weights[i] > 0)
+    (without,) = _scores(engine, [_without(tokens, carried)], label)
+    weighted = tuple(zip(tokens, weights, strict=True))
+    return Explanation(label, whole.scores[label], weighted, tuple(tokens[i].strip() for i in carried), without)
+
+
+def _tokens(text: str, most: int) -> list[str]:
+    """Words with the white space before them, the last with what is behind it too; several words each, where many."""
+    words = _TOKEN.findall(text)
+    size = math.ceil(len(words) / most)
+    tokens = ["".join(words[start : start + size]) for start in range(0, len(words), size)]
+    tokens[-1] += text[sum(map(len, tokens)) :]
+    return tokens
+
+
+def _without(tokens: Sequence[str], absent: Sequence[int]) -> str:
+    left = "".join(token for i, token in enumerate(tokens) if i not in absent)
+    return left if left.strip() else NOTHING
+
+
+def _scores(engine: Engine, texts: Iterable[str], label: str) -> list[float]:
+    return [judgement.scores[label] for judgement in sentiment(engine, list(texts))]
