@@ -14,7 +14,7 @@ from ..backend.engine import Engine
 from ..backend.pool import Pool
 from ..tasks.documents import Document, read_document
 from ..tasks.summarize import SummaryOptions, SummaryUpdate, summarize
-from ..tasks.translate import TranslationUpdate, translate
+from ..tasks.translate import TranslationUpdate, caveat, translate
 from ..tasks.watch import Ordered
 from .lent import save_report, with_model
 from .memo import Memo
@@ -48,10 +48,13 @@ def summarize_document(work: Ordered, pool: Pool) -> Outcome:
 
 def translate_document(work: Ordered, pool: Pool) -> Outcome:
     """Translate as `work.todo` says: {"model", "options" {"target", "source"}, "language"}. Raises LlmappError."""
-    document, options = _read(work), work.todo["options"]
-    update = _last(
-        work, pool, "translating", lambda engine: translate(engine, document.text, **options), _sentences_done
-    )
+    document, rough = _read(work), []
+
+    def begin(engine: Engine) -> Iterator[TranslationUpdate]:
+        rough.append(caveat(engine.info.model))
+        return translate(engine, document.text, **work.todo["options"])
+
+    update = _last(work, pool, "translating", begin, _sentences_done)
     made = update or TranslationUpdate("", 0, 0, "", "", None)
     work.phase("saving")
     suffix = ".md" if document.kind == "md" else ".txt"
@@ -63,7 +66,7 @@ def translate_document(work: Ordered, pool: Pool) -> Outcome:
         "total": made.total,
         "source": made.source,
         "target": made.target,
-        "notes": [note.text(language) for note in document.notes],
+        "notes": [note.text(language) for note in (*document.notes, *filter(None, rough))],
         "warnings": [warning.text(language) for warning in made.warnings],
         "files": _written(work, f"{Path(document.name).stem} ({made.target}){suffix}", made.text),
     }

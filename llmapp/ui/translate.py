@@ -103,8 +103,7 @@ def _build_document(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
     sides: list[gr.Dropdown] = []
 
     def widgets() -> list[gr.Dropdown]:
-        with gr.Row():
-            sides.extend(_side(services, i, f"translate_file-{name}") for i, name in enumerate(("source", "target")))
+        sides.extend(_side(services, i, f"translate_file-{name}") for i, name in enumerate(("source", "target")))
         return sides
 
     page = whole_document.build(services, demo, tab, DEED, widgets, _start)

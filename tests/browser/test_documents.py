@@ -73,6 +73,7 @@ def test_a_document_is_translated_and_its_lines_stay(app: App, new_page: Callabl
     report = page.locator("#translate_file-report")
     expect(report).to_contain_text("The translation is done", timeout=READY_MS)
     expect(report).to_contain_text("English to German")
+    expect(report).to_contain_text("rough guess")
     name, text = saved(page, "translate_file")
     assert name == "letter (de).md"
     lines = text.split("\n")
