@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..backend.engine import Engine
 from ..errors import BadInput
 from .documents import UNSPACED
-from .sentiment import sentiment
+from .sentiment import classify
 
 MOST, FEWEST = 128, 8
 """Pieces of a text that are left out one by one: fewer where each judgement reads several windows, so that the work
@@ -45,21 +45,25 @@ class Explanation:
     without: float
 
 
-def explain(engine: Engine, text: str, label: str = "") -> Explanation:
-    """Explain the probability of a label, the likeliest where none is named.
+def explain(engine: Engine, text: str, label: str = "", labels: Sequence[str] = ()) -> Explanation:
+    """Explain the probability of a label, the likeliest where none is named; `labels` as in `classify_each`.
 
-    Raises BadInput for a blank text or a label that the model does not have, CanNotRun for a model that only writes.
+    Raises BadInput for a blank text or a label that there is not, CanNotRun for a model that only writes.
     """
-    (whole,) = sentiment(engine, [text])
+    (whole,) = classify(engine, [text], labels)
     label = label or whole.label
     if label not in whole.scores:
         raise BadInput("labels_fixed", model=engine.info.model.name, labels=", ".join(whole.scores))
     tokens = _tokens(text, max(FEWEST, MOST // whole.windows))
-    absent = _scores(engine, (_without(tokens, [i]) for i in range(len(tokens))), label)
+
+    def scores(texts: Sequence[str]) -> list[float]:
+        return [judgement.scores[label] for judgement in classify(engine, texts, labels)]
+
+    absent = scores([_without(tokens, [i]) for i in range(len(tokens))])
     weights = [whole.scores[label] - score for score in absent]
     most = sorted(range(len(tokens)), key=lambda i: -weights[i])[:REMOVED]
     carried = sorted(i for i in most if weights[i] > 0)
-    (without,) = _scores(engine, [_without(tokens, carried)], label)
+    (without,) = scores([_without(tokens, carried)])
     weighted = tuple(zip(tokens, weights, strict=True))
     return Explanation(label, whole.scores[label], weighted, tuple(tokens[i].strip() for i in carried), without)
 
@@ -76,7 +80,3 @@ def _tokens(text: str, most: int) -> list[str]:
 def _without(tokens: Sequence[str], absent: Sequence[int]) -> str:
     left = "".join(token for i, token in enumerate(tokens) if i not in absent)
     return left if left.strip() else NOTHING
-
-
-def _scores(engine: Engine, texts: Iterable[str], label: str) -> list[float]:
-    return [judgement.scores[label] for judgement in sentiment(engine, list(texts))]

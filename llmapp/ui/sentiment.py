@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import chain
 from typing import Any
 
 import gradio as gr
 
 from ..backend.engine import Engine
 from ..messages import Message, say
+from ..tasks.explain import Explanation, explain
 from ..tasks.sentiment import BATCH, Judgement, classify_each
 from . import sentiment_table
 from .line import Work
+from .notice import notice
 from .services import Services
 from .text_tab import (
     Given,
@@ -29,6 +32,9 @@ from .text_tab import (
 from .words import language_of, w
 from .work import Made, stream
 
+LEAST_MARKED = 5
+"""Percent of the heaviest word's weight, below which a word is not marked."""
+
 
 @dataclass(frozen=True)
 class Page:
@@ -40,6 +46,8 @@ class Page:
     status: gr.Markdown
     bars: gr.Label
     table: gr.Dataframe
+    why: gr.Button
+    words: gr.HTML
     made: gr.HTML
 
     def inputs(self) -> list[Any]:
@@ -48,7 +56,8 @@ class Page:
 
     def outputs(self) -> list[Any]:
         """What a run may change."""
-        return [self.bars, self.table, self.status, self.made, self.given.run, self.given.stop]
+        shown = [self.bars, self.table, self.status, self.why, self.words, self.made]
+        return [*shown, self.given.run, self.given.stop]
 
 
 @dataclass(frozen=True)
@@ -87,9 +96,12 @@ def _build_text(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
                 label=w("sentiment.table"),
                 elem_id="sentiment-table",
             )
+            words = gr.HTML(elem_id="sentiment-words", padding=False)
             made = gr.HTML(padding=False)
-    page = Page(Given(text, upload, model, run_button, stop), labels, each_line, status, bars, table, made)
-    work = Work([(run_button.click, run)], page, page.inputs(), page.outputs())
+            why = gr.Button(w("sentiment.why"), visible=False, size="sm", elem_id="sentiment-why")
+    given = Given(text, upload, model, run_button, stop)
+    page = Page(given, labels, each_line, status, bars, table, why, words, made)
+    work = Work([(run_button.click, run), (why.click, explained)], page, page.inputs(), page.outputs())
     wire_given(services, demo, tab, "sentiment", page.given, status, work)
 
 
@@ -127,5 +139,54 @@ def _moment(page: Page, moment: Message | Made[Judged], each_line: bool, languag
         page.bars: gr.update(value=dict(judged.judgements[0].scores), visible=not each_line),
         page.table: gr.update(value={"headers": headers, "data": rows}, visible=each_line),
         page.status: "".join(f'<p class="quiet">{escape(note)}</p>' for note in notes),
+        page.why: gr.update(visible=not each_line),
+        page.words: "",
         page.made: made_line(moment, language),
     }
+
+
+def explained(
+    services: Services, page: Page, text: str, labels: str, _each_line: bool, model: str, request: gr.Request
+) -> Iterator[dict[Any, Any]]:
+    """The words that carried the judgement, and what is left of it without them."""
+    text = need_text(services, text)
+    own = sentiment_table.own_labels(labels)
+    moments = stream(
+        services,
+        request,
+        "sentiment",
+        model,
+        lambda engine: iter([explain(engine, text, labels=own)]),
+        open_labels=bool(own),
+    )
+    language = language_of(request)
+    begun = {page.status: notice(say("sentiment.explaining", language))}
+    yield from with_buttons(page.given, chain([begun], (_reasons(page, moment, language) for moment in moments)))
+
+
+def _reasons(page: Page, moment: Message | Made[Explanation], language: str) -> dict[Any, Any]:
+    if isinstance(moment, Message):
+        return {page.status: waiting(moment, language)}
+    found = moment.value
+    most = max((abs(weight) for _, weight in found.tokens), default=0.0) or 1.0
+    tokens = "".join(_marked(token, weight, most) for token, weight in found.tokens)
+    if found.removed:
+        removed = say("sentiment.and", language).join(f"“{word}”" for word in found.removed)
+        values = {"label": found.label, "before": found.probability, "after": found.without}
+        proof = say("sentiment.without", language, words=removed, **values)
+    else:
+        proof = say("sentiment.no_word", language, label=found.label)
+    legend = say("sentiment.legend", language, label=found.label)
+    words = f'<p class="why" dir="auto">{tokens}</p><p>{escape(proof)}</p><p class="quiet">{escape(legend)}</p>'
+    return {page.status: "", page.words: words, page.made: made_line(moment, language)}
+
+
+def _marked(token: str, weight: float, most: float) -> str:
+    """A token as strongly marked as it weighs; what weighs next to nothing is not."""
+    share = round(100 * abs(weight) / most)
+    if share < LEAST_MARKED:
+        return escape(token)
+    word = token.lstrip()
+    side = "for" if weight > 0 else "against"
+    space = escape(token[: len(token) - len(word)])
+    return f'{space}<mark class="{side}" style="--share:{share}%" title="{weight:+.2f}">{escape(word)}</mark>'

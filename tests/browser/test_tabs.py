@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,6 +83,22 @@ def test_sentiment(shared_app: App, new_page: Callable[..., Page]) -> None:
         page.locator("#sentiment-run").click()
         expect(page.locator("#sentiment-bars h2")).to_have_text(label, timeout=READY_MS)
         expect(page.locator("#sentiment-run")).to_be_enabled()
+
+
+def test_the_words_that_carried_a_judgement_are_shown(shared_app: App, new_page: Callable[..., Page]) -> None:
+    page = new_page()
+    open_tab(page, shared_app, "sentiment")
+    expect(page.locator("#sentiment-why")).to_be_hidden()
+    page.locator("#sentiment-text textarea").fill("The hall was <b>cold</b>, but the concert was wonderful.")
+    page.locator("#sentiment-run").click()
+    page.locator("#sentiment-why").click(timeout=READY_MS)
+    words = page.locator("#sentiment-words")
+    expect(words.locator("mark.for", has_text="wonderful.")).to_be_visible(timeout=READY_MS)
+    expect(words.locator("mark.against").first).to_be_visible()
+    expect(words.locator("p.why")).to_have_text("The hall was <b>cold</b>, but the concert was wonderful.")
+    expect(words).to_contain_text(re.compile(r"Without .*“wonderful\.”.*: positive 0\.\d\d → 0\.\d\d"))
+    page.locator("#sentiment-run").click()
+    expect(words.locator("mark")).to_have_count(0, timeout=READY_MS)
 
 
 def test_finetune_from_a_table_to_an_answer(shared_app: App, new_page: Callable[..., Page]) -> None:
