@@ -13,7 +13,7 @@ from typing import Any
 
 import gradio as gr
 
-from ..finetune.dataset import guess_columns, read_table, validate
+from ..finetune.dataset import Table, guess_columns, read_table, validate
 from ..finetune.settings import EFFORTS
 from ..messages import say
 from .events import QUIET, bind
@@ -21,10 +21,9 @@ from .job_panel import Kind, Panel, build_panel, look, wire_panel
 from .notice import notice
 from .owners import owner_of
 from .services import Services
+from .table_input import TableInput, build_table, wire_table
 from .words import language_of, tell, w
 
-PREVIEW_ROWS = 5
-TABLES = [".csv", ".tsv", ".txt", ".xlsx", ".xls", ".ods"]
 BASE = "all-minilm-l6-v2"
 
 
@@ -32,11 +31,7 @@ BASE = "all-minilm-l6-v2"
 class Page:
     """The tab's widgets."""
 
-    file: gr.File
-    text: gr.Dropdown
-    label: gr.Dropdown
-    preview: gr.Dataframe
-    found: gr.HTML
+    table: TableInput
     name: gr.Textbox
     effort: gr.Radio
     start: gr.Button
@@ -48,15 +43,8 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
     gr.Markdown(w("finetune.intro"), elem_classes="quiet")
     with gr.Row(equal_height=False):
         with gr.Column(min_width=320):
-            file = gr.File(label=w("finetune.file"), file_types=TABLES, elem_id="finetune-file", height=150)
-            sample = gr.DownloadButton(w("finetune.sample"), value=str(SAMPLE), size="sm", elem_id="finetune-sample")
-            with gr.Row():
-                text = gr.Dropdown([], label=w("finetune.text"), elem_id="finetune-text")
-                label = gr.Dropdown([], label=w("finetune.label"), elem_id="finetune-label")
-            found = gr.HTML(elem_id="finetune-found", padding=False)
-            preview = gr.Dataframe(
-                interactive=False, visible=False, wrap=True, label=w("finetune.preview"), elem_id="finetune-preview"
-            )
+            gr.DownloadButton(w("finetune.sample"), value=str(SAMPLE), size="sm", elem_id="finetune-sample")
+            table = build_table("finetune", ("text", "label"))
             name = gr.Textbox("", label=w("finetune.name"), placeholder=w("finetune.name_info"), max_length=60)
             effort = gr.Radio(
                 [(w(f"finetune.{effort}"), effort) for effort in EFFORTS],
@@ -66,57 +54,30 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
             start = gr.Button(w("finetune.start"), variant="primary", interactive=False, elem_id="finetune-start")
         with gr.Column(min_width=320):
             panel = build_panel(KIND)
-    del sample
-    page = Page(file, text, label, preview, found, name, effort, start, panel)
-    _wire(services, (demo.load, tab.select), page)
+    _wire(services, (demo.load, tab.select), Page(table, name, effort, start, panel))
 
 
 SAMPLE = Path(__file__).parent / "samples" / "classify.csv"
 
 
 def _wire(services: Services, opens: Sequence[Callable[..., Any]], page: Page) -> None:
-    chosen = [page.file, page.text, page.label]
-    data = [page.text, page.label, page.preview, page.found, page.start]
-    refused = {"said": page.found, "settled": {page.start: gr.update(interactive=False)}}
-    page.file.change(bind(_opened, page, **refused), [page.file], data, **QUIET)
-    for column in (page.text, page.label):
-        column.input(bind(_checked, page, **refused), chosen, data, **QUIET)
+    wire_table(page.table, page.start, read_table, guess_columns, _checked)
+    found = page.table.found
     page.start.click(
-        bind(_start, services, page, said=page.found),
-        [*chosen, page.name, page.effort],
-        [page.found, *page.panel.outputs()],
+        bind(_start, services, page, said=found),
+        [*page.table.inputs(), page.name, page.effort],
+        [found, *page.panel.outputs()],
         **QUIET,
     )
     wire_panel(services, opens, page.panel)
 
 
-def _opened(page: Page, path: str | None, request: gr.Request) -> dict[Any, Any]:
-    """A file was chosen: guess its columns and check it."""
-    if not path:
-        return {
-            page.found: "",
-            page.start: gr.update(interactive=False),
-            page.preview: gr.update(visible=False),
-        }
-    table = read_table(Path(path))
-    text, label = guess_columns(table)
-    columns = {
-        page.text: gr.update(choices=list(table.columns), value=text),
-        page.label: gr.update(choices=list(table.columns), value=label),
-    }
-    return columns | _checked(page, path, text, label, request)
-
-
-def _checked(page: Page, path: str, text: str | None, label: str | None, request: gr.Request) -> dict[Any, Any]:
-    rows = validate(read_table(Path(path)), text or "", label or "")
+def _checked(table: Table, chosen: Sequence[str], request: gr.Request) -> str:
+    """How much can be learned from, and what a person should know about the rest."""
+    rows = validate(table, *chosen)
     notes = "".join(notice(note.text(language_of(request))) for note in rows.notes)
     sentence = tell(request, "finetune.found", rows=len(rows.texts), labels=", ".join(rows.classes))
-    shown = [[t[:200], str(y)] for t, y in zip(rows.texts[:PREVIEW_ROWS], rows.labels[:PREVIEW_ROWS], strict=True)]
-    return {
-        page.found: notice(sentence, "good") + notes,
-        page.preview: gr.update(value={"headers": [text, label], "data": shown}, visible=True),
-        page.start: gr.update(interactive=True),
-    }
+    return notice(sentence, "good") + notes
 
 
 def start_job(

@@ -17,12 +17,12 @@ from ..bulk.judging import TABLE
 from ..messages import say
 from ..tasks.tables import Sheet, guess_text, read_sheet
 from .events import QUIET, bind
-from .finetune import PREVIEW_ROWS, TABLES
 from .job_panel import Kind, Panel, build_panel, look, wire_panel
 from .model_choice import offered_models, wanted
 from .notice import notice
 from .owners import owner_of
 from .services import Services
+from .table_input import TableInput, build_table, wire_table
 from .text_tab import build_model
 from .words import language_of, tell, w
 
@@ -33,10 +33,7 @@ JUDGE = "judge_table"
 class Page:
     """The widgets."""
 
-    file: gr.File
-    column: gr.Dropdown
-    found: gr.HTML
-    preview: gr.Dataframe
+    table: TableInput
     labels: gr.Textbox
     model: gr.Dropdown
     start: gr.Button
@@ -47,30 +44,23 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
     """Lay it out and wire it."""
     with gr.Row(equal_height=False):
         with gr.Column(min_width=320):
-            file = gr.File(label=w("judge_table.file"), file_types=TABLES, elem_id="judge_table-file", height=150)
-            column = gr.Dropdown([], label=w("judge_table.column"), elem_id="judge_table-column")
-            found = gr.HTML(elem_id="judge_table-found", padding=False)
-            preview = gr.Dataframe(
-                interactive=False, visible=False, wrap=True, label=w("finetune.preview"), elem_id="judge_table-preview"
-            )
+            table = build_table("judge_table", ("column",))
             labels = gr.Textbox("", label=w("sentiment.labels"), info=w("sentiment.labels_info"))
             with gr.Accordion(w("work.more"), open=False):
                 model = build_model(services, "sentiment", "judge_table-model")
             start = gr.Button(w("judge_table.start"), variant="primary", interactive=False, elem_id="judge_table-start")
         with gr.Column(min_width=320):
             panel = build_panel(KIND)
-    _wire(services, (demo.load, tab.select), Page(file, column, found, preview, labels, model, start, panel))
+    _wire(services, (demo.load, tab.select), Page(table, labels, model, start, panel))
 
 
 def _wire(services: Services, opens: Sequence[Callable[..., Any]], page: Page) -> None:
-    refused = {"said": page.found, "settled": {page.start: gr.update(interactive=False)}}
-    data = [page.column, page.found, page.preview, page.start]
-    page.file.change(bind(_opened, page, **refused), [page.file], data, **QUIET)
-    page.column.input(bind(_picked, page, **refused), [page.file, page.column], data, **QUIET)
+    wire_table(page.table, page.start, _read, _guess, _checked)
+    found = page.table.found
     page.start.click(
-        bind(_start, services, page, said=page.found),
-        [page.file, page.column, page.labels, page.model],
-        [page.found, *page.panel.outputs()],
+        bind(_start, services, page, said=found),
+        [*page.table.inputs(), page.labels, page.model],
+        [found, *page.panel.outputs()],
         **QUIET,
     )
     for event in opens:
@@ -78,35 +68,21 @@ def _wire(services: Services, opens: Sequence[Callable[..., Any]], page: Page) -
     wire_panel(services, opens, page.panel)
 
 
-def _opened(page: Page, path: str | None, request: gr.Request) -> dict[Any, Any]:
-    """A file was chosen: show it, with the column that looks like texts."""
-    if not path:
-        return {
-            page.found: "",
-            page.start: gr.update(interactive=False),
-            page.preview: gr.update(visible=False),
-        }
-    sheet = read_sheet(Path(path), ragged=True)
-    column = guess_text(sheet)
-    choices = gr.update(choices=list(sheet.columns), value=column)
-    return _shown(page, sheet, column, request) | {page.column: choices}
+def _read(path: Path) -> Sheet:
+    return read_sheet(path, ragged=True)
 
 
-def _picked(page: Page, path: str, column: str, request: gr.Request) -> dict[Any, Any]:
-    return _shown(page, read_sheet(Path(path), ragged=True), column, request)
+def _guess(sheet: Sheet) -> tuple[str]:
+    return (guess_text(sheet),)
 
 
-def _shown(page: Page, sheet: Sheet, column: str, request: gr.Request) -> dict[Any, Any]:
+def _checked(sheet: Sheet, chosen: Sequence[str], request: gr.Request) -> str:
+    """How many rows there are to judge, and how many have nothing in them."""
+    (column,) = chosen
     texts = sheet.column(column)
     blank = sum(not text.strip() for text in texts)
     sentence = tell(request, "judge_table.found", rows=len(texts), column=column)
-    notes = notice(tell(request, "judge_table.blank", blank=blank)) if blank else ""
-    rows = [[text[:300]] for text in texts[:PREVIEW_ROWS]]
-    return {
-        page.found: notice(sentence, "good") + notes,
-        page.preview: gr.update(value={"headers": [column], "data": rows}, visible=True),
-        page.start: gr.update(interactive=True),
-    }
+    return notice(sentence, "good") + (notice(tell(request, "judge_table.blank", blank=blank)) if blank else "")
 
 
 def start_job(
@@ -115,7 +91,7 @@ def start_job(
     """Start judging a table and return its job id at once; an empty column is guessed. Raises BadInput, Refused."""
     services.guard.job(request, JUDGE)
     services.guard.size(request, path.stat().st_size)
-    sheet = read_sheet(path, ragged=True)
+    sheet = _read(path)
     column = column or guess_text(sheet)
     sheet.column(column)
     spec = {

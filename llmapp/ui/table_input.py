@@ -1,0 +1,110 @@
+"""A table to give: the file, which columns to take, how it begins, and whether work can start with it.
+
+Shared by the tabs that take a table; what a table must have, the tab says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import gradio as gr
+
+from ..tasks.tables import Sheet
+from .events import QUIET, bind
+from .words import w
+
+FILE_TYPES = [".csv", ".tsv", ".txt", ".xlsx", ".xls", ".ods"]
+ROWS, CELL = 5, 200
+"""Rows of a preview, and characters shown of a cell."""
+
+S = TypeVar("S", bound=Sheet)
+Guess = Callable[[S], Sequence[str]]
+Check = Callable[[S, Sequence[str], gr.Request], str]
+"""What to say of a table with the columns that were picked, as HTML. Raises BadInput for one that will not do."""
+
+
+@dataclass(frozen=True)
+class TableInput:
+    """The widgets; `columns` is a choice for each column that is taken."""
+
+    file: gr.File
+    columns: Sequence[gr.Dropdown]
+    found: gr.HTML
+    preview: gr.Dataframe
+
+    def inputs(self) -> list[Any]:
+        """The file, then its columns."""
+        return [self.file, *self.columns]
+
+
+def build_table(name: str, columns: Sequence[str]) -> TableInput:
+    """Lay it out: `name` is the section of its words, which has one for each of the columns."""
+    file = gr.File(label=w(f"{name}.file"), file_types=FILE_TYPES, elem_id=f"{name}-file", height=150)
+    with gr.Row():
+        picks = [gr.Dropdown([], label=w(f"{name}.{column}"), elem_id=f"{name}-{column}") for column in columns]
+    found = gr.HTML(elem_id=f"{name}-found", padding=False)
+    preview = gr.Dataframe(
+        interactive=False, visible=False, wrap=True, label=w("table.preview"), elem_id=f"{name}-preview"
+    )
+    return TableInput(file, picks, found, preview)
+
+
+def wire_table(
+    table: TableInput, start: gr.Button, read: Callable[[Path], S], guess: Guess[S], check: Check[S]
+) -> None:
+    """Read and check it when it is given and when another column is picked; `start` can be pressed when it will do."""
+    outputs = [*table.columns, table.found, table.preview, start]
+    refused = {"said": table.found, "settled": {start: gr.update(interactive=False)}}
+    opened = bind(_opened, table, start, read, guess, check, **refused)
+    table.file.change(opened, [table.file], outputs, **QUIET)
+    for column in table.columns:
+        picked = bind(_picked, table, start, read, check, **refused)
+        column.input(picked, set(table.inputs()), outputs, **QUIET)
+
+
+def _opened(
+    table: TableInput,
+    start: gr.Button,
+    read: Callable[[Path], S],
+    guess: Guess[S],
+    check: Check[S],
+    path: str | None,
+    request: gr.Request,
+) -> dict[Any, Any]:
+    if not path:
+        return {table.found: "", start: gr.update(interactive=False), table.preview: gr.update(visible=False)}
+    sheet = read(Path(path))
+    chosen = guess(sheet)
+    picks = {
+        column: gr.update(choices=list(sheet.columns), value=value)
+        for column, value in zip(table.columns, chosen, strict=True)
+    }
+    return picks | _seen(table, start, sheet, chosen, check, request)
+
+
+def _picked(
+    table: TableInput,
+    start: gr.Button,
+    read: Callable[[Path], S],
+    check: Check[S],
+    given: Mapping[Any, Any],
+    request: gr.Request,
+) -> dict[Any, Any]:
+    chosen = [given[column] or "" for column in table.columns]
+    return _seen(table, start, read(Path(given[table.file])), chosen, check, request)
+
+
+def _seen(
+    table: TableInput, start: gr.Button, sheet: S, chosen: Sequence[str], check: Check[S], request: gr.Request
+) -> dict[Any, Any]:
+    said = check(sheet, chosen, request)
+    taken = (sheet.column(name)[:ROWS] for name in chosen)
+    rows = [[cell[:CELL] for cell in row] for row in zip(*taken, strict=True)]
+    return {
+        table.found: said,
+        table.preview: gr.update(value={"headers": list(chosen), "data": rows}, visible=True),
+        start: gr.update(interactive=True),
+    }
