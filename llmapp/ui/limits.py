@@ -69,6 +69,11 @@ class Guard:
         if not self._settings.private and len(text) > self._settings.max_chars:
             raise TooLong("too_many_characters", characters=len(text), allowed=self._settings.max_chars)
 
+    def document(self, request: gr.Request | None, text: str) -> None:
+        """Raises TooLong for a stranger's document over the limit; the manager's may be a book."""
+        if not may_manage(self._settings, self._key, request):
+            self.characters(text)
+
     def size(self, request: gr.Request | None, size: int) -> None:
         """Raises TooLong for a file over the limit, or one that would fill this owner's share of the disk."""
         self._small_enough(size)

@@ -93,7 +93,7 @@ def start_job(
     services.guard.size(request, path.stat().st_size)
     sheet = _read(path)
     column = column or guess_text(sheet)
-    sheet.column(column)
+    services.guard.document(request, "\n".join(sheet.column(column)))
     spec = {
         "name": path.name,
         "column": column,

@@ -92,7 +92,7 @@ def start_job(
     """Start it and return its job id at once. Raises BadInput, TooLong, Refused, Busy."""
     services.guard.job(request, deed.kind.name)
     services.guard.size(request, path.stat().st_size)
-    read_document(path, services.settings.max_upload_mb)
+    services.guard.document(request, read_document(path, services.settings.max_upload_mb).text)
     spec = {
         "name": path.name,
         "model": wanted(services, deed.task, model, request),

@@ -218,7 +218,11 @@ def test_too_much_text_is_said(public_app: PublicApp) -> None:
         "translate": {"text": long},
         "sentiment": {"text": long},
         "classify": {"text": "x", "labels": ["a" * 2000, "b"]},
+        "explain": {"text": long},
         "detect_language": {"text": long},
+        "summarize_file": {"file": stranger.uploaded("long.txt", long.encode())},
+        "translate_file": {"file": stranger.uploaded("long.md", long.encode())},
+        "sentiment_file": {"file": stranger.uploaded("long.csv", b"text\n" + long.encode())},
     }
     for name, arguments in calls.items():
         said = stranger.api(name, **arguments).said
@@ -330,10 +334,19 @@ def test_no_link_is_printed_at_home(home_app: App) -> None:
     assert "key=" not in home_app.log
 
 
+def test_the_managers_document_may_be_a_book(public_app: PublicApp) -> None:
+    manager = public_app.caller("b" * 30, key=public_app.app.key)
+    begun = manager.api("summarize_file", file=manager.uploaded("book.txt", b"word " * 500))
+    assert begun.ok, begun
+    manager.api("job_stop", job_id=begun.data)
+
+
 def test_a_stranger_has_one_job_at_a_time(public_app: PublicApp) -> None:
     stranger = public_app.stranger()
     table = stranger.uploaded("rows.csv", b"text\nA good film\nA bad film\n")
     first = stranger.api("sentiment_file", file=table)
     assert first.ok, first
-    assert "You have work under way here" in stranger.api("sentiment_file", file=table).said
+    for name in ("sentiment_file", "summarize_file", "translate_file"):
+        given = table if name == "sentiment_file" else stranger.uploaded("note.txt", b"A good film.")
+        assert "You have work under way here" in stranger.api(name, file=given).said, name
     stranger.api("job_stop", job_id=first.data)

@@ -76,7 +76,7 @@ def test_a_job_id_is_not_a_path(public_app: PublicApp, stranger: Visitor) -> Non
 
 def test_others_adapters_are_not_there(public_app: PublicApp, stranger: Visitor, untouched: None) -> None:
     adapter = public_app.victim.adapter
-    for name in ("sentiment", "classify", "summarize", "translate"):
+    for name in ("sentiment", "classify", "explain", "summarize", "translate"):
         assert f"There is no model or adapter `{adapter}`" in stranger.api(name, text="Good.", model=adapter).said
     assert f"`{adapter}`" in stranger.api("chat", message="Hello", model=adapter).said
     assert adapter not in str(stranger.api("models").data)
@@ -116,10 +116,11 @@ def test_a_stranger_starts_no_download(public_app: PublicApp, stranger: Visitor)
 )
 def test_no_path_of_the_servers_disk_is_taken(public_app: PublicApp, given: Any) -> None:
     manager = public_app.caller(key=public_app.app.key)
-    outcome = manager.api("finetune", dataset=given)
-    assert not outcome.ok
-    assert "root:" not in outcome.said
-    assert "is not an uploaded file" in outcome.said or outcome.said == "None", outcome
+    for name in ("finetune", "sentiment_file", "summarize_file", "translate_file"):
+        outcome = manager.api(name, **{"dataset" if name == "finetune" else "file": given})
+        assert not outcome.ok, name
+        assert "root:" not in outcome.said
+        assert "is not an uploaded file" in outcome.said or outcome.said == "None", outcome
     assert manager.api("jobs").data == []
 
 
