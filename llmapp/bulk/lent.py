@@ -27,16 +27,12 @@ def with_model(work: Ordered, pool: Pool, use: Callable[[Engine], None]) -> None
             raise
 
 
-def made_by(work: Ordered) -> dict[str, Any]:
-    """The facts of the model that did the work; empty where none was loaded."""
-    path = _made_file(work)
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-
-
 def save_report(work: Ordered, report: dict[str, Any]) -> None:
-    """Keep what there is to say about the result, and by whom it was made."""
+    """Keep what there is to say about the result, and what made it; where no model was loaded yet, nothing did."""
+    made = _made_file(work)
+    by = json.loads(made.read_text(encoding="utf-8")) if made.exists() else {}
     path = work.folder("result") / "report.json"
-    path.write_text(json.dumps(report | {"made": made_by(work)}, ensure_ascii=False), encoding="utf-8")
+    path.write_text(json.dumps(report | {"made": by}, ensure_ascii=False), encoding="utf-8")
 
 
 def _made_file(work: Ordered) -> Path:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from ..backend.engine import Engine
 from ..errors import BadInput
 from .documents import UNSPACED
-from .sentiment import classify
+from .sentiment import BATCH, classify, classify_each
 
 MOST, FEWEST = 128, 8
 """Pieces of a text that are left out one by one: fewer where each judgement reads several windows, so that the work
@@ -35,7 +36,7 @@ class Explanation:
 
     The weight of a token is what its absence takes from the probability of `label`, from -1 to 1: negative where it
     spoke against the label. `removed` are the tokens that carried most, `without` the probability of the label
-    without all of them.
+    without all of them. Until it is `whole`, weights are 0 for what was not left out yet, and nothing is removed.
     """
 
     label: str
@@ -43,29 +44,31 @@ class Explanation:
     tokens: tuple[tuple[str, float], ...]
     removed: tuple[str, ...]
     without: float
+    whole: bool = False
 
 
-def explain(engine: Engine, text: str, label: str = "", labels: Sequence[str] = ()) -> Explanation:
+def explain(engine: Engine, text: str, label: str = "", labels: Sequence[str] = ()) -> Iterator[Explanation]:
     """Explain the probability of a label, the likeliest where none is named; `labels` as in `classify_each`.
 
-    Raises BadInput for a blank text or a label that there is not, CanNotRun for a model that only writes.
+    Yields after each batch of words, so that it can be stopped; the last one is whole. Raises BadInput for a blank text
+    or a label that there is not, CanNotRun for a model that only writes.
     """
-    (whole,) = classify(engine, [text], labels)
-    label = label or whole.label
-    if label not in whole.scores:
-        raise BadInput("labels_fixed", model=engine.info.model.name, labels=", ".join(whole.scores))
-    tokens = _tokens(text, max(FEWEST, MOST // whole.windows))
-
-    def scores(texts: Sequence[str]) -> list[float]:
-        return [judgement.scores[label] for judgement in classify(engine, texts, labels)]
-
-    absent = scores([_without(tokens, [i]) for i in range(len(tokens))])
-    weights = [whole.scores[label] - score for score in absent]
+    (judged,) = classify(engine, [text], labels)
+    label = label or judged.label
+    if label not in judged.scores:
+        raise BadInput("labels_fixed", model=engine.info.model.name, labels=", ".join(judged.scores))
+    tokens = _tokens(text, max(FEWEST, MOST // judged.windows))
+    whole = judged.scores[label]
+    weights: list[float] = []
+    for absent in classify_each(engine, [_without(tokens, [i]) for i in range(len(tokens))], labels):
+        weights.append(whole - absent.scores[label])
+        if len(weights) % BATCH == 0:
+            yield Explanation(label, whole, tuple(zip_longest(tokens, weights, fillvalue=0.0)), (), whole)
     most = sorted(range(len(tokens)), key=lambda i: -weights[i])[:REMOVED]
     carried = sorted(i for i in most if weights[i] > 0)
-    (without,) = scores([_without(tokens, carried)])
-    weighted = tuple(zip(tokens, weights, strict=True))
-    return Explanation(label, whole.scores[label], weighted, tuple(tokens[i].strip() for i in carried), without)
+    (proof,) = classify(engine, [_without(tokens, carried)], labels)
+    removed = tuple(tokens[i].strip() for i in carried)
+    yield Explanation(label, whole, tuple(zip(tokens, weights, strict=True)), removed, proof.scores[label], whole=True)
 
 
 def _tokens(text: str, most: int) -> list[str]:

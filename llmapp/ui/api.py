@@ -195,9 +195,7 @@ def explain(
     """
     text = _text(text, "text")
     services.guard.characters(text)
-    made = result(
-        stream(services, request, "sentiment", model, lambda engine: iter([carried(engine, text, clean(label))]))
-    )
+    made = result(stream(services, request, "sentiment", model, lambda engine: carried(engine, text, clean(label))))
     found = made.value
     deletion = {"removed": list(found.removed), "before": found.probability, "after": found.without}
     tokens = [[token, weight] for token, weight in found.tokens]

@@ -156,7 +156,7 @@ def explained(
         request,
         "sentiment",
         model,
-        lambda engine: iter([explain(engine, text, labels=own)]),
+        lambda engine: explain(engine, text, labels=own),
         open_labels=bool(own),
     )
     language = language_of(request)
@@ -170,6 +170,9 @@ def _reasons(page: Page, moment: Message | Made[Explanation], language: str) -> 
     found = moment.value
     most = max((abs(weight) for _, weight in found.tokens), default=0.0) or 1.0
     tokens = "".join(_marked(token, weight, most) for token, weight in found.tokens)
+    marked = f'<p class="why" dir="auto">{tokens}</p>'
+    if not found.whole:
+        return {page.words: marked}
     if found.removed:
         removed = say("sentiment.and", language).join(f"“{word}”" for word in found.removed)
         values = {"label": found.label, "before": found.probability, "after": found.without}
@@ -177,7 +180,7 @@ def _reasons(page: Page, moment: Message | Made[Explanation], language: str) -> 
     else:
         proof = say("sentiment.no_word", language, label=found.label)
     legend = say("sentiment.legend", language, label=found.label)
-    words = f'<p class="why" dir="auto">{tokens}</p><p>{escape(proof)}</p><p class="quiet">{escape(legend)}</p>'
+    words = f'{marked}<p>{escape(proof)}</p><p class="quiet">{escape(legend)}</p>'
     return {page.status: "", page.words: words, page.made: made_line(moment, language)}
 
 
