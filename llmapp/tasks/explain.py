@@ -10,7 +10,6 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 
 from ..backend.engine import Engine
 from ..errors import BadInput
@@ -63,7 +62,8 @@ def explain(engine: Engine, text: str, label: str = "", labels: Sequence[str] = 
     for absent in classify_each(engine, [_without(tokens, [i]) for i in range(len(tokens))], labels):
         weights.append(whole - absent.scores[label])
         if len(weights) % BATCH == 0:
-            yield Explanation(label, whole, tuple(zip_longest(tokens, weights, fillvalue=0.0)), (), whole)
+            so_far = [*weights, *[0.0] * (len(tokens) - len(weights))]
+            yield Explanation(label, whole, tuple(zip(tokens, so_far, strict=True)), (), whole)
     most = sorted(range(len(tokens)), key=lambda i: -weights[i])[:REMOVED]
     carried = sorted(i for i in most if weights[i] > 0)
     (proof,) = classify(engine, [_without(tokens, carried)], labels)
