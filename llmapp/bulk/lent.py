@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..backend.engine import Engine
 from ..backend.pool import Pool
@@ -13,18 +13,21 @@ from ..backend.progress import while_wanted
 from ..errors import Busy
 from ..tasks.watch import Ordered
 
+T = TypeVar("T")
 
-def with_model(work: Ordered, pool: Pool, use: Callable[[Engine], None]) -> None:
-    """Load the model that `work.todo` names, and use it; does not where the work is told to stop meanwhile."""
+
+def with_model(work: Ordered, pool: Pool, use: Callable[[Engine], T]) -> T | None:
+    """What `use` makes with the model that `work.todo` names; None where the work is told to stop while it loads."""
     work.phase("loading")
     report, cancel = while_wanted(work.progress, work.stop_asked)
     try:
         with pool.lease(work.todo["model"], work.owner, report, cancel) as engine:
             _made_file(work).write_text(json.dumps(engine.info.facts()), encoding="utf-8")
-            use(engine)
+            return use(engine)
     except Busy:
         if not cancel.is_set():
             raise
+        return None
 
 
 def save_report(work: Ordered, report: dict[str, Any]) -> None:

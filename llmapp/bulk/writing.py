@@ -14,7 +14,7 @@ from ..backend.engine import Engine
 from ..backend.pool import Pool
 from ..tasks.documents import Document, read_document
 from ..tasks.summarize import SummaryOptions, SummaryUpdate, summarize
-from ..tasks.translate import TranslationUpdate, caveat, translate
+from ..tasks.translate import TranslationUpdate, translate
 from ..tasks.watch import Ordered
 from .lent import save_report, with_model
 from .memo import Memo
@@ -48,13 +48,10 @@ def summarize_document(work: Ordered, pool: Pool) -> Outcome:
 
 def translate_document(work: Ordered, pool: Pool) -> Outcome:
     """Translate as `work.todo` says: {"model", "options" {"target", "source"}, "language"}. Raises LlmappError."""
-    document, rough = _read(work), []
-
-    def begin(engine: Engine) -> Iterator[TranslationUpdate]:
-        rough.append(caveat(engine.info.model))
-        return translate(engine, document.text, **work.todo["options"])
-
-    update = _last(work, pool, "translating", begin, _sentences_done)
+    document, options = _read(work), work.todo["options"]
+    update = _last(
+        work, pool, "translating", lambda engine: translate(engine, document.text, **options), _sentences_done
+    )
     made = update or TranslationUpdate("", 0, 0, "", "", None)
     work.phase("saving")
     suffix = ".md" if document.kind == "md" else ".txt"
@@ -66,7 +63,7 @@ def translate_document(work: Ordered, pool: Pool) -> Outcome:
         "total": made.total,
         "source": made.source,
         "target": made.target,
-        "notes": [note.text(language) for note in (*document.notes, *filter(None, rough))],
+        "notes": [note.text(language) for note in (*document.notes, *made.notes)],
         "warnings": [warning.text(language) for warning in made.warnings],
         "files": _written(work, f"{Path(document.name).stem} ({made.target}){suffix}", made.text),
     }
@@ -88,21 +85,21 @@ def _last(
     count: Callable[[T], tuple[int, int]],
 ) -> T | None:
     """The last update that there was until the end, or until the work was told to stop; None before the first."""
-    last: list[T] = []
 
-    def use(engine: Engine) -> None:
+    def use(engine: Engine) -> T | None:
         work.phase(phase)
         memo = Memo(engine, work.folder("checkpoints") / "answers.jsonl", work.stop_asked)
+        last = None
         # Tasks are generators, whose close() Iterator does not name.
         with closing(cast("Generator[T, None, None]", begin(memo))) as updates:
             for update in updates:
-                last[:] = [update]
+                last = update
                 work.progress(*count(update))
                 if work.stop_asked():
-                    return
+                    break
+        return last
 
-    with_model(work, pool, use)
-    return last[0] if last else None
+    return with_model(work, pool, use)
 
 
 def _parts_done(update: SummaryUpdate) -> tuple[int, int]:

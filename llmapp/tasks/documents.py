@@ -18,10 +18,11 @@ from .pdf import read_pages
 
 Kind = Literal["txt", "md", "pdf"]
 KINDS: dict[str, Kind] = {".txt": "txt", ".text": "txt", ".md": "md", ".markdown": "md", ".pdf": "pdf"}
-UNSPACED = "\\u0e00-\\u0eff\\u1000-\\u109f\\u1780-\\u17ff\\u3040-\\u30ff\\u3400-\\u9fff\\uf900-\\ufaff"
-"""Letters of scripts without spaces between words, for a regular expression's class."""
+_UNSPACED = "\\u0e00-\\u0eff\\u1000-\\u109f\\u1780-\\u17ff\\u3040-\\u30ff\\u3400-\\u9fff\\uf900-\\ufaff"
+WORD = f"(?:[{_UNSPACED}]|[^\\s{_UNSPACED}]+)"
+"""Pattern of a stretch between white space, or of one character of a script written without it."""
 
-_WORD = re.compile(f"[{UNSPACED}]|[^\\s{UNSPACED}]+")
+_WORD = re.compile(WORD)
 PDF_MAGIC = b"%PDF-"
 """Stands in the first 1,024 bytes; programs put things before it (ISO 32000-1, annex H, note 13)."""
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from ..backend.engine import Engine
 from ..errors import BadInput
-from .documents import UNSPACED
+from .documents import WORD
 from .sentiment import BATCH, classify, classify_each
 
 MOST, FEWEST = 128, 8
@@ -26,7 +26,7 @@ REMOVED = 3
 NOTHING = "…"
 """What is judged where nothing is left of a text."""
 
-_TOKEN = re.compile(f"\\s*(?:[{UNSPACED}]|[^\\s{UNSPACED}]+)")
+_TOKEN = re.compile(rf"\s*{WORD}")
 
 
 @dataclass(frozen=True)

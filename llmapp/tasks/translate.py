@@ -37,6 +37,7 @@ class TranslationUpdate:
     """The translation so far: `text` up to the first missing sentence, the whole when `done == total`.
 
     Counted in sentences. `source` is what was translated from; `detection` how it was found, None if given.
+    `warnings` are about the text, `notes` about the model.
     """
 
     text: str
@@ -46,6 +47,7 @@ class TranslationUpdate:
     target: str
     detection: Detection | None
     warnings: tuple[Message, ...] = ()
+    notes: tuple[Message, ...] = ()
 
 
 def default_target(source: str) -> str:
@@ -83,7 +85,9 @@ def translate(engine: Engine, text: str, target: str = "", source: str = "") -> 
     warnings = _first_warnings(pair, detection, segments)
     ready = {each: each for each in segments if pair[0] == pair[1] or not _has_letters(each)}
     parts = Parts(segments.texts, _respaced(segments.gaps, pair))
-    start = TranslationUpdate("", 0, len(segments), *pair, detection, warnings)
+    rough = caveat(engine.info.model)
+    notes = (rough,) if rough else ()
+    start = TranslationUpdate("", 0, len(segments), *pair, detection, warnings, notes)
     yield _update(start, parts, ready)
     for batch in _batches(segments, ready):
         requests = [_request(engine, each, pair) for each in batch]

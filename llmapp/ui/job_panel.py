@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from ..jobs.job import ENDED, RESUMABLE, JobStatus
 from ..messages import say
 from .downloads import hidden_button, offer, wire_download
 from .events import QUIET, bind
-from .notice import notice
+from .notice import notice, quiet
 from .owners import owner_of
 from .services import Services
 from .words import language_of, w
@@ -163,7 +162,7 @@ def _progress(status: JobStatus, language: str) -> str:
 
 
 def _may_close(language: str) -> str:
-    return f'<p class="quiet">{escape(say("job.may_close", language))}</p>'
+    return quiet(say("job.may_close", language))
 
 
 def _title(services: Services, status: JobStatus, owner: str, language: str) -> str:

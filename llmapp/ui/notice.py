@@ -1,4 +1,4 @@
-"""One sentence set apart on the page: the same look in every tab."""
+"""One sentence set apart on the page, or facts in a quiet line: the same look in every tab."""
 
 from __future__ import annotations
 
@@ -10,3 +10,8 @@ def notice(sentence: str, kind: str = "") -> str:
     if not sentence:
         return ""
     return f'<p class="{f"notice {kind}".strip()}">{escape(sentence)}</p>'
+
+
+def quiet(*parts: str) -> str:
+    """HTML for facts, one after another, for who wants to know."""
+    return f'<p class="quiet">{escape(" · ".join(filter(None, parts)))}</p>'

@@ -16,7 +16,7 @@ from ..tasks.explain import Explanation, explain
 from ..tasks.sentiment import BATCH, Judgement, classify_each
 from . import sentiment_table
 from .line import Work
-from .notice import notice
+from .notice import notice, quiet
 from .services import Services
 from .text_tab import (
     Given,
@@ -138,7 +138,7 @@ def _moment(page: Page, moment: Message | Made[Judged], each_line: bool, languag
     return {
         page.bars: gr.update(value=dict(judged.judgements[0].scores), visible=not each_line),
         page.table: gr.update(value={"headers": headers, "data": rows}, visible=each_line),
-        page.status: "".join(f'<p class="quiet">{escape(note)}</p>' for note in notes),
+        page.status: "".join(map(quiet, notes)),
         page.why: gr.update(visible=not each_line),
         page.words: "",
         page.made: made_line(moment, language),
@@ -180,7 +180,7 @@ def _reasons(page: Page, moment: Message | Made[Explanation], language: str) -> 
     else:
         proof = say("sentiment.no_word", language, label=found.label)
     legend = say("sentiment.legend", language, label=found.label)
-    words = f'{marked}<p>{escape(proof)}</p><p class="quiet">{escape(legend)}</p>'
+    words = f"{marked}<p>{escape(proof)}</p>{quiet(legend)}"
     return {page.status: "", page.words: words, page.made: made_line(moment, language)}
 
 

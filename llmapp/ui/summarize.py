@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,9 @@ import gradio as gr
 from ..messages import Message, say
 from ..tasks.summarize import SummaryOptions, SummaryUpdate, summarize
 from . import whole_document
-from .facts import facts_line
 from .job_panel import Kind, look
 from .line import Work
-from .notice import notice
+from .notice import notice, quiet
 from .services import Services
 from .text_tab import (
     Given,
@@ -25,11 +23,11 @@ from .text_tab import (
     build_text,
     made_line,
     need_text,
-    quiet_line,
     waiting,
     wire_given,
     with_buttons,
 )
+from .whole_document import folded, written_card
 from .words import language_of, tell, w
 from .work import Made, stream
 
@@ -125,7 +123,7 @@ def _moment(page: Page, moment: Message | Made[SummaryUpdate], language: str, re
     read = tell(request, "summarize.coverage", read=update.words_read, total=update.words_total)
     return {
         page.summary: update.text,
-        page.status: f'<p class="quiet">{part}</p>' + "".join(notice(note.text(language)) for note in update.notes),
+        page.status: quiet(part) + "".join(notice(note.text(language)) for note in update.notes),
         page.made: made_line(moment, language, read),
     }
 
@@ -152,15 +150,8 @@ def _start(
 def _card(report: Mapping[str, Any], language: str) -> str:
     """The summary, what was read, and what was kept of each part."""
     read = say("summarize.coverage", language, read=report["words_read"], total=report["words_total"])
-    outline = "".join(f"<li>{escape(part)}</li>" for part in report["outline"])
-    parts = f"<details><summary>{escape(say('summarize_file.outline', language))}</summary><ol>{outline}</ol></details>"
-    return (
-        notice(say("summarize_file.done", language), "good")
-        + "".join(map(notice, report["notes"]))
-        + f'<div class="result" dir="auto">{escape(report["summary"])}</div>'
-        + (parts if outline else "")
-        + quiet_line(read, facts_line(report["made"], language))
-    )
+    outline = folded("ol", say("summarize_file.outline", language), report["outline"])
+    return written_card(report, language, say("summarize_file.done", language), report["summary"], outline, read)
 
 
 KIND = Kind("summarize_file", ("text",), _card)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from copy import copy
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from .events import QUIET, bind
 from .facts import facts_line
 from .line import Waiter, Work, wire_line
 from .model_choice import model_choices, offered_models
-from .notice import notice
+from .notice import notice, quiet
 from .services import Services
 from .words import language_of, tell, w
 from .work import Made
@@ -96,12 +95,7 @@ def settled(given: Given) -> dict[Any, Any]:
 
 def made_line(made: Made[Any], language: str, *more: str) -> str:
     """What made a result, in the quiet line below it."""
-    return quiet_line(*more, facts_line(made.info.facts(), language))
-
-
-def quiet_line(*parts: str) -> str:
-    """Facts, one after another, for who wants to know."""
-    return f'<p class="quiet">{escape(" · ".join(filter(None, parts)))}</p>'
+    return quiet(*more, facts_line(made.info.facts(), language))
 
 
 def need_text(services: Services, text: str | None) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,12 @@ import gradio as gr
 
 from ..messages import Message, say
 from ..tasks.language import normalise
-from ..tasks.translate import TranslationUpdate, caveat, sides, translate
+from ..tasks.translate import TranslationUpdate, sides, translate
 from . import whole_document
 from .events import QUIET, bind
-from .facts import facts_line
 from .job_panel import Kind, look
 from .line import Work
-from .notice import notice
+from .notice import notice, quiet
 from .owners import owner_of
 from .services import Services
 from .text_tab import (
@@ -28,11 +26,11 @@ from .text_tab import (
     build_text,
     made_line,
     need_text,
-    quiet_line,
     waiting,
     wire_given,
     with_buttons,
 )
+from .whole_document import folded, written_card
 from .words import language_of, tell, w
 from .work import Made, stream
 
@@ -155,15 +153,14 @@ def _moment(
         return {page.status: waiting(moment, language)}
     update = moment.value
     done = tell(request, "translate.sentences", done=update.done, total=update.total)
-    rough = caveat(moment.info.model)
-    notes = [notice(note.text(language)) for note in (*update.warnings, *([rough] if rough else []))]
+    notes = [notice(note.text(language)) for note in (*update.warnings, *update.notes)]
     found = tell(
         request,
         "translate.direction",
         source=tell(request, f"language.{update.source}"),
         target=tell(request, f"language.{update.target}"),
     )
-    status = f'<p class="quiet">{done}</p>' + "".join(notes)
+    status = quiet(done) + "".join(notes)
     return {page.translation: update.text, page.status: status, page.made: made_line(moment, language, found)}
 
 
@@ -198,15 +195,11 @@ def _card(report: Mapping[str, Any], language: str) -> str:
     """How the translation begins, and what went wrong where."""
     sides = {side: say(f"language.{report[side]}", language) for side in ("source", "target")}
     done = say("translate.sentences", language, done=report["sentences"], total=report["total"])
-    warnings = "".join(f"<li>{escape(warning)}</li>" for warning in report["warnings"])
     title = say("translate_file.warnings", language, count=len(report["warnings"]))
-    return (
-        notice(say("translate_file.done", language), "good")
-        + "".join(map(notice, report["notes"]))
-        + f'<div class="result" dir="auto">{escape(report["beginning"])}{"" if report["whole"] else " …"}</div>'
-        + (f"<details><summary>{escape(title)}</summary><ul>{warnings}</ul></details>" if warnings else "")
-        + quiet_line(say("translate.direction", language, **sides), done, facts_line(report["made"], language))
-    )
+    text = report["beginning"] + ("" if report["whole"] else " …")
+    facts = (say("translate.direction", language, **sides), done)
+    warnings = folded("ul", title, report["warnings"])
+    return written_card(report, language, say("translate_file.done", language), text, warnings, *facts)
 
 
 KIND = Kind("translate_file", ("text",), _card)

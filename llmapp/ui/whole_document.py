@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import gradio as gr
 
@@ -16,8 +17,10 @@ from ..bulk.writing import DOCUMENT
 from ..catalog import Task
 from ..tasks.documents import read_document
 from .events import QUIET, bind
+from .facts import facts_line
 from .job_panel import Kind, Panel, build_panel, wire_panel
 from .model_choice import offered_models, wanted
+from .notice import notice, quiet
 from .owners import owner_of
 from .services import Services
 from .text_tab import FILE_TYPES, build_model, file_read
@@ -100,3 +103,22 @@ def start_job(
         "language": language_of(request),
     }
     return services.supervisor.start(deed.kind.name, owner_of(services.settings, request), spec, {DOCUMENT: path})
+
+
+def written_card(report: Mapping[str, Any], language: str, done: str, text: str, more: str, *facts: str) -> str:
+    """What was written of a document: that it is done, what to know of it, the text, more to unfold, what made it."""
+    return (
+        notice(done, "good")
+        + "".join(map(notice, report["notes"]))
+        + f'<div class="result" dir="auto">{escape(text)}</div>'
+        + more
+        + quiet(*facts, facts_line(report["made"], language))
+    )
+
+
+def folded(kind: Literal["ol", "ul"], title: str, items: Sequence[str]) -> str:
+    """A list to unfold; nothing where there are no items."""
+    if not items:
+        return ""
+    rows = "".join(f"<li>{escape(item)}</li>" for item in items)
+    return f"<details><summary>{escape(title)}</summary><{kind}>{rows}</{kind}></details>"

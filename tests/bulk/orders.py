@@ -1,13 +1,16 @@
-"""A job's folder without a job, and a pool of one engine: what long work sees, for tests."""
+"""What long work sees, for tests: a job's folder without a job, a pool of one engine; and a wait for a real job."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from llmapp.jobs.job import JobStatus
+from llmapp.jobs.supervisor import Supervisor
 from llmapp.messages import Message
 from tests.fake_engine import FakeEngine
 
@@ -64,3 +67,12 @@ class Order:
 
     def stop_asked(self) -> bool:
         return bool(self.steps) and self.steps[-1] >= self.stop_at
+
+
+def until(supervisor: Supervisor, job: str, within_s: float, reached: Callable[[JobStatus], bool]) -> JobStatus:
+    """Ada's job, once it is as far as that."""
+    deadline = time.monotonic() + within_s
+    while not reached(status := supervisor.status(job, "ada")):
+        assert time.monotonic() < deadline, status
+        time.sleep(0.05)
+    return status

@@ -6,7 +6,6 @@ import csv
 import json
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,13 +16,12 @@ from llmapp.backend.engine import ScoreRequest
 from llmapp.bulk.judging import FIRST_ROWS, TABLE, judged, run
 from llmapp.bulk.rows import DoneRows
 from llmapp.errors import BadInput
-from llmapp.jobs.job import JobStatus
 from llmapp.jobs.supervisor import Supervisor
 from llmapp.settings import read_settings
 from tests.fake_engine import FakeEngine, written
 from tests.jobs.conftest import end_workers
 
-from .orders import OnePool, Order
+from .orders import OnePool, Order, until
 
 
 def by_word(request: ScoreRequest) -> dict[str, float]:
@@ -126,28 +124,20 @@ def supervisor(data_dir_with: Callable[..., Path]) -> Iterator[Supervisor]:
     end_workers(root)
 
 
-def until(supervisor: Supervisor, job: str, reached: Callable[[JobStatus], bool]) -> JobStatus:
-    deadline = time.monotonic() + 120
-    while not reached(status := supervisor.status(job, "ada")):
-        assert time.monotonic() < deadline, status
-        time.sleep(0.05)
-    return status
-
-
 def test_killed_in_the_middle_it_goes_on_and_no_row_is_lost(supervisor: Supervisor, tmp_path: Path) -> None:
     table = tmp_path / "opinions.csv"
     texts = [f"{'A wonderful' if i % 2 else 'An awful'} film, number {i}, seen with my family." for i in range(3000)]
     table.write_text("text\n" + "".join(f'"{text}"\n' for text in texts), encoding="utf-8")
     todo = {"name": "t", "column": "text", "labels": [], "model": "sentiment-en", "language": "en"}
     job = supervisor.start("judge_table", "ada", todo, {TABLE: table})
-    running = until(supervisor, job, lambda status: status.phase == "judging" and status.step > 0)
+    running = until(supervisor, job, 120, lambda status: status.phase == "judging" and status.step > 0)
     assert running.pid
     os.kill(running.pid, signal.SIGKILL)
-    assert until(supervisor, job, lambda status: status.state != "running").state == "interrupted"
+    assert until(supervisor, job, 120, lambda status: status.state != "running").state == "interrupted"
     before = len(DoneRows(supervisor.result_path(job, "ada").parent / "checkpoints" / "rows.jsonl").rows)
     assert 0 < before < len(texts)
     supervisor.resume(job, "ada")
-    assert until(supervisor, job, lambda status: status.state in ("done", "failed")).state == "done"
+    assert until(supervisor, job, 120, lambda status: status.state in ("done", "failed")).state == "done"
     rows, report = result(supervisor.result_path(job, "ada").parent)
     assert [row["text"] for row in rows] == texts
     assert all(row["score"] for row in rows)

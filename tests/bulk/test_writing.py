@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,13 +16,12 @@ from llmapp.bulk.memo import Memo
 from llmapp.bulk.rows import DoneRows
 from llmapp.bulk.writing import DOCUMENT, summarize_document, translate_document
 from llmapp.errors import BadInput
-from llmapp.jobs.job import JobStatus
 from llmapp.jobs.supervisor import Supervisor
 from llmapp.settings import read_settings
 from tests.fake_engine import FakeEngine, written
 from tests.jobs.conftest import end_workers
 
-from .orders import OnePool, Order
+from .orders import OnePool, Order, until
 
 PARAGRAPHS = 60
 BOOK = "\n\n".join(
@@ -169,14 +167,6 @@ def supervisor(data_dir_with: Callable[..., Path]) -> Iterator[Supervisor]:
     end_workers(root)
 
 
-def until(supervisor: Supervisor, job: str, reached: Callable[[JobStatus], bool]) -> JobStatus:
-    deadline = time.monotonic() + 300
-    while not reached(status := supervisor.status(job, "ada")):
-        assert time.monotonic() < deadline, status
-        time.sleep(0.05)
-    return status
-
-
 @pytest.mark.timeout(600)
 def test_killed_in_the_middle_of_a_summary_it_goes_on(supervisor: Supervisor, tmp_path: Path) -> None:
     book = tmp_path / "book.txt"
@@ -184,15 +174,15 @@ def test_killed_in_the_middle_of_a_summary_it_goes_on(supervisor: Supervisor, tm
     options = {**SUMMARY, "length": "sentence"}
     todo = {"name": "t", "model": "smollm2-135m-instruct", "options": options, "language": "en"}
     job = supervisor.start("summarize_file", "ada", todo, {DOCUMENT: book})
-    running = until(supervisor, job, lambda status: status.phase == "summarizing" and status.step > 0)
+    running = until(supervisor, job, 300, lambda status: status.phase == "summarizing" and status.step > 0)
     assert running.pid
     os.kill(running.pid, signal.SIGKILL)
-    assert until(supervisor, job, lambda status: status.state != "running").state == "interrupted"
+    assert until(supervisor, job, 300, lambda status: status.state != "running").state == "interrupted"
     answers = supervisor.result_path(job, "ada").parent / "checkpoints" / "answers.jsonl"
     before = DoneRows(answers).rows
     assert before
     supervisor.resume(job, "ada")
-    assert until(supervisor, job, lambda status: status.state in ("done", "failed")).state == "done"
+    assert until(supervisor, job, 300, lambda status: status.state in ("done", "failed")).state == "done"
     assert DoneRows(answers).rows[: len(before)] == before
     text, report = result(supervisor.result_path(job, "ada").parent)
     assert report["words_read"] == report["words_total"]
