@@ -27,8 +27,8 @@ from .tokens import Answer, Appearing, Prompt, Tokens
 
 Put = Callable[[Piece], None]
 
-EVERY_S = 0.09
-"""Seconds between two pieces: it still flows to the eye, and who reads along wakes up 11 times a second at most."""
+EVERY_S = 0.15
+"""Seconds between two pieces: it still flows to the eye, and who reads along wakes up 7 times a second at most."""
 
 PULSE_S = 0.25
 """Without a new token for so long, as while a long prompt is read, an empty piece comes: a chance to close."""

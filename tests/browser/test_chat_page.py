@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from .chatting import LONG, MODEL, READY_MS, answers, last_answer, open_chat, send, wait_for_words, wait_until_done
+from .chatting import LONG, MODEL, READY_MS, last_answer, open_chat, send, wait_for_words, wait_until_done
 from .conftest import App
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]

@@ -59,6 +59,7 @@ def measured(page: Page) -> tuple[float, float]:
     return float(found[2]), float(found[1])
 
 
+@pytest.mark.slow
 def test_chat_answers_while_a_job_runs_and_the_job_goes_on_after(
     busy_app: App, new_page: Callable[..., Page], table: Path
 ) -> None:
