@@ -132,6 +132,11 @@ class Adapter:
     created: float = 0.0
     report: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def weights(self) -> str:
+        """A name for what was trained: made anew under the same id, it has another."""
+        return f"{self.id}@{self.created}"
+
 
 class Catalog:
     """All model entries and where adapters lie. Reading an adapter folder again finds new ones at once."""

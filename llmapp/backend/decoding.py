@@ -91,30 +91,50 @@ class Reading:
     mask: torch.Tensor | None
 
 
+@dataclass(frozen=True)
+class Begun:
+    """The beginning of a prompt that is read already: its keys and values, and how many tokens it has."""
+
+    cache: Any
+    tokens: int
+
+
 def write(
-    model: Any, prompts: Sequence[Sequence[int]], draws: Sequence[Draw], take: Take, cancel: threading.Event
-) -> None:
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    draws: Sequence[Draw],
+    take: Take,
+    cancel: threading.Event,
+    begun: Begun | None = None,
+) -> Reading | None:
     """Write an answer to each prompt, all of them together, until `take` has ended each or `cancel` is set.
 
-    `cancel` ends it within one token, or within one part of a prompt still being read.
+    `cancel` ends it within one token, or within one part of a prompt still being read. `begun` is for a single prompt.
+    What was read is returned, with what was written; None where it was cancelled before the prompt's end.
     """
     import torch
 
     with torch.inference_mode():
-        reading = read(model, prompts, cancel)
+        reading = read(model, prompts, cancel, begun)
         rows = list(range(len(prompts)))
         while reading and not cancel.is_set():
             tokens = [draws[row](logits) for row, logits in zip(rows, reading.logits, strict=True)]
             going = [i for i, row in enumerate(rows) if not take(row, tokens[i])]
             if not going:
-                return
+                break
             if len(going) < len(rows):
                 _keep(reading, going)
                 rows, tokens = [rows[i] for i in going], [tokens[i] for i in going]
             _step(model, reading, torch.tensor(tokens, device=reading.logits.device)[:, None])
+    return reading
 
 
-def read(model: Any, prompts: Sequence[Sequence[int]], cancel: threading.Event | None = None) -> Reading | None:
+def read(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    cancel: threading.Event | None = None,
+    begun: Begun | None = None,
+) -> Reading | None:
     """Read prompts (rows of token ids, padded on the left here); None if cancelled meanwhile."""
     import torch
 
@@ -125,16 +145,22 @@ def read(model: Any, prompts: Sequence[Sequence[int]], cancel: threading.Event |
     for row, prompt in enumerate(prompts):
         ids[row, longest - len(prompt) :] = torch.tensor(list(prompt), device=model.device)
         mask[row, longest - len(prompt) :] = 1
-    reading = Reading(roomy_cache(model), torch.empty(0), mask[:, :0] if padded else None)
-    for part, marks in _parts(ids, mask):
+    cache, start = (begun.cache, begun.tokens) if begun else (roomy_cache(model), 0)
+    reading = Reading(cache, torch.empty(0), mask[:, :0] if padded else None)
+    for part, marks in _parts(ids[:, start:], mask[:, start:]):
         if cancel and cancel.is_set():
             return None
         _step(model, reading, part, marks)
     return reading
 
 
+def part_size(device: str) -> int:
+    """Tokens of a prompt that are read at once on a kind of device ("cpu", "cuda", "mps")."""
+    return PART.get(device, PART_ELSEWHERE)
+
+
 def _parts(ids: torch.Tensor, mask: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    size = PART.get(ids.device.type, PART_ELSEWHERE)
+    size = part_size(ids.device.type)
     for start in range(0, ids.shape[1], size):
         yield ids[:, start : start + size], mask[:, start : start + size]
 

@@ -32,6 +32,9 @@ Doing = Literal["loading", "writing"]
 RISK = 0.5
 """Share of the free memory from which an answer's keys and values are worth a marker."""
 
+SPARED = 0.25
+"""Share of the free memory that keys and values may keep between two answers."""
+
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Names of glibc's malloc.h."""
 
@@ -193,6 +196,10 @@ class Guard:
             raise OutOfMemory("memory_long", model=info.model.name, tokens=tokens, **values)
         with self._marked("writing", info.model) if needed > RISK * free else nullcontext():
             yield
+
+    def spares(self, info: EngineInfo, tokens: int) -> bool:
+        """True where keys and values of so many tokens are little beside what is free: they may stay for a while."""
+        return kv_bytes(info.model, info.precision, tokens) <= SPARED * self.free()
 
     def _marked(self, doing: Doing, model: Model) -> AbstractContextManager[None]:
         return self._last_words.mark(doing, model) if self._last_words and self.kills else nullcontext()

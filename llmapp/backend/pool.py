@@ -22,6 +22,7 @@ from ..errors import Busy
 from .device import Hardware, choose_precision
 from .engine import Engine, EngineInfo, Precision
 from .memory import Guard, LastWords, check_fits, estimate, give_back, in_words, let_go_early
+from .prefix_cache import PrefixCache
 from .progress import Progress, Report
 from .sources import Local, Sources
 from .states import Absent, LoadedState, Loading, State
@@ -54,6 +55,7 @@ class _Slot:
     problem: BaseException | None = None
     cancel: threading.Event = field(default_factory=threading.Event)
     line: deque[object] = field(default_factory=deque)
+    prefixes: PrefixCache = field(default_factory=PrefixCache)
 
 
 class Pool:
@@ -232,14 +234,14 @@ class Pool:
             raise Busy("lease_stopped", model=slot.model.name)
         view = slot.loaded.base if adapter is None else self._view(slot.loaded, adapter)
         info = EngineInfo(slot.model, slot.revision, slot.precision, slot.weights, adapter, view.labels)
-        slot.engine = TorchEngine(view.model, view.kind, slot.tokens, info, self._guard)
+        slot.engine = TorchEngine(view.model, view.kind, slot.tokens, info, self._guard, slot.prefixes)
         return slot.engine
 
     def _view(self, loaded: Loaded, adapter: Adapter) -> View:
         """The base seen through an adapter, attached the first time and again when it was trained anew."""
         from .adapters import attach, detach
 
-        name = f"{adapter.id}@{adapter.created}"
+        name = adapter.weights
         if name not in loaded.views:
             for old in [each for each in loaded.views if _adapter_id(each) == adapter.id]:
                 detach(loaded, old)
@@ -317,6 +319,7 @@ class Pool:
         if slot in self._slots:
             self._slots.remove(slot)
         slot.loaded = slot.tokens = None
+        slot.prefixes.clear()
 
 
 def _state(slot: _Slot) -> LoadedState:

@@ -23,6 +23,7 @@ from ..messages import message
 from . import decoding, judging, seq2seq
 from .engine import EngineInfo, Piece, Request, ScoreRequest
 from .memory import Guard, in_words
+from .prefix_cache import PrefixCache
 from .tokens import Answer, Appearing, Prompt, Tokens
 
 Put = Callable[[Piece], None]
@@ -53,8 +54,18 @@ WORK: dict[str, tuple[tuple[Kind, ...], str]] = {
 class TorchEngine:
     """Implements `Engine` for a model of transformers, until `end` is called."""
 
-    def __init__(self, model: Any, kind: Kind, tokens: Tokens, info: EngineInfo, guard: Guard) -> None:
+    def __init__(
+        self,
+        model: Any,
+        kind: Kind,
+        tokens: Tokens,
+        info: EngineInfo,
+        guard: Guard,
+        prefixes: PrefixCache | None = None,
+    ) -> None:
+        """`prefixes` outlives this engine: what it leaves there, the next one on the same weights need not read."""
         self._model, self._kind, self._tokens, self._info, self._guard = model, kind, tokens, info, guard
+        self._prefixes = prefixes or PrefixCache()
         self._ended = threading.Event()
         self._streams: list[_Stream] = []
 
@@ -156,8 +167,13 @@ class TorchEngine:
             decoding.Draw(request.sampling, ids, self._model.device)
             for request, ids in zip(requests, prompts, strict=True)
         ]
-        with self._guard.writing(self._info, sum(map(self._size, requests))):
-            decoding.write(self._model, prompts, draws, take, cancel)
+        device, by = self._model.device.type, self._info.adapter.weights if self._info.adapter else ""
+        begun = self._prefixes.take(by, prompts[0], device) if len(prompts) == 1 else None
+        size = sum(map(self._size, requests))
+        with self._guard.writing(self._info, size):
+            reading = decoding.write(self._model, prompts, draws, take, cancel, begun)
+        if reading and len(prompts) == 1 and self._guard.spares(self._info, size):
+            self._prefixes.keep(by, prompts[0], reading.cache, device)
 
     def _translated(self, requests: Sequence[Request], cancel: threading.Event) -> list[tuple[str, int]]:
         """Texts of an encoder-decoder and how many tokens each has; the same languages in all requests."""
