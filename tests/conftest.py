@@ -40,10 +40,14 @@ def data_dir_with(packaged: Callable[[str], Path], tmp_path: Path) -> Callable[.
     """`data_dir_with("smollm2-135m-instruct")`: a fresh data folder that holds these models as hard links."""
 
     def made(*model_ids: str) -> Path:
-        folder = tmp_path / "data"
-        for model_id in model_ids:
-            source = packaged(model_id) / "models" / model_id
-            shutil.copytree(source, folder / "models" / model_id, copy_function=lambda a, b: Path(b).hardlink_to(a))
-        return folder
+        return put_models(packaged, tmp_path / "data", *model_ids)
 
     return made
+
+
+def put_models(packaged: Callable[[str], Path], folder: Path, *model_ids: str) -> Path:
+    """These packaged models, as hard links, in a data folder."""
+    for model_id in model_ids:
+        source = packaged(model_id) / "models" / model_id
+        shutil.copytree(source, folder / "models" / model_id, copy_function=lambda a, b: Path(b).hardlink_to(a))
+    return folder

@@ -6,7 +6,7 @@ from playwright.sync_api import Page
 
 from ..running_app import App
 
-MODEL = "smollm2-135m-instruct"
+MODEL, TRANSLATOR, ENCODER = "smollm2-135m-instruct", "gemma-3-270m", "all-minilm-l6-v2"
 LONG = "Write a long story about a lighthouse keeper, in at least ten paragraphs."
 READY_MS = 120_000
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from ..conftest import put_models
 from ..running_app import App
-from .chatting import MODEL
+from .chatting import ENCODER, MODEL, TRANSLATOR
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",
@@ -71,3 +72,20 @@ def new_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
 def app(start_app: Callable[..., App], data_dir_with: Callable[..., Path]) -> App:
     """The app with the packaged chat model on its disk, ended after the test."""
     return start_app(data_dir_with(MODEL))
+
+
+@pytest.fixture(scope="package")
+def running(packaged: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    data = put_models(packaged, tmp_path_factory.mktemp("shared") / "data", MODEL, TRANSLATOR, ENCODER)
+    app = App(data, ("--owners", "browser"))
+    app.start()
+    yield app
+    app.end()
+
+
+@pytest.fixture
+def shared_app(running: App) -> Iterator[App]:
+    """One app for many tests, all packaged models on its disk; each new page there is another person's."""
+    said = len(running.log)
+    yield running
+    assert "Traceback" not in running.log[said:], running.log[said:]

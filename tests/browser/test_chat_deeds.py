@@ -58,9 +58,9 @@ def test_a_message_sent_while_the_model_loads_is_answered(app: App, new_page: Ca
     ask(page, FRANCE, "Paris")
 
 
-def test_an_answer_is_made_again_and_an_earlier_message_changed(app: App, new_page: Callable[..., Page]) -> None:
+def test_an_answer_is_made_again_and_an_earlier_message_changed(shared_app: App, new_page: Callable[..., Page]) -> None:
     page = new_page()
-    open_chat(page, app)
+    open_chat(page, shared_app)
     ask(page, FRANCE, "Paris")
     facts = page.locator("#conversation small.facts")
     first = facts.inner_text()
@@ -78,20 +78,20 @@ def test_an_answer_is_made_again_and_an_earlier_message_changed(app: App, new_pa
     expect(page.locator("#conversation .user.message")).to_have_count(1)
 
 
-def test_a_message_can_be_copied(app: App, new_page: Callable[..., Page]) -> None:
+def test_a_message_can_be_copied(shared_app: App, new_page: Callable[..., Page]) -> None:
     page = new_page(locale="zh-CN", permissions=["clipboard-read", "clipboard-write"])
-    open_chat(page, app)
+    open_chat(page, shared_app)
     ask(page, FRANCE, "Paris")
     expect(page.locator("#conversation .top-panel button").filter(visible=True)).to_have_count(1)  # and no bin
     page.get_by_role("button", name="Copy message").last.click()
     assert "Paris" in page.evaluate("navigator.clipboard.readText()")
 
 
-def test_a_file_is_talked_about(app: App, new_page: Callable[..., Page], tmp_path: Path) -> None:
+def test_a_file_is_talked_about(shared_app: App, new_page: Callable[..., Page], tmp_path: Path) -> None:
     file = tmp_path / "opening hours.md"
     file.write_text("# The shop\n\nThe shop opens at nine o'clock and closes at seventeen o'clock.\n", encoding="utf-8")
     page = new_page()
-    open_chat(page, app)
+    open_chat(page, shared_app)
     page.locator("#message input[type=file]").set_input_files(file)
     expect(page.locator("#attached")).to_have_text("opening hours.md")
     send(page, "When does the shop open?")
@@ -119,9 +119,11 @@ def test_another_adapter_answers_in_the_same_conversation(
     expect(facts.last).to_contain_text("with My shop", timeout=READY_MS)
 
 
-def test_conversations_are_found_renamed_saved_deleted_and_brought_in(app: App, new_page: Callable[..., Page]) -> None:
+def test_conversations_are_found_renamed_saved_deleted_and_brought_in(
+    shared_app: App, new_page: Callable[..., Page]
+) -> None:
     page = new_page()
-    open_chat(page, app)
+    open_chat(page, shared_app)
     ask(page, FRANCE, "Paris")
     page.locator("#new-chat").click()
     expect(page.locator("#conversation .message")).to_have_count(0)
@@ -151,12 +153,14 @@ def test_conversations_are_found_renamed_saved_deleted_and_brought_in(app: App, 
     expect(kept(page)).to_have_count(4)
 
 
-def test_what_can_not_be_done_is_said_in_its_place(app: App, new_page: Callable[..., Page], tmp_path: Path) -> None:
+def test_what_can_not_be_done_is_said_in_its_place(
+    shared_app: App, new_page: Callable[..., Page], tmp_path: Path
+) -> None:
     """A sentence below the conversation, which stays to be seen; never the word Error over it."""
     broken = tmp_path / "broken.json"
     broken.write_text("{", encoding="utf-8")
     page = new_page()
-    open_chat(page, app)
+    open_chat(page, shared_app)
     said = page.locator("#chat-status .notice.bad")
     page.locator("#manage button").first.click()
     for button in ("#rename", "#export-markdown"):
@@ -172,9 +176,9 @@ def test_what_can_not_be_done_is_said_in_its_place(app: App, new_page: Callable[
     expect(page.get_by_text("Error", exact=True)).to_have_count(0)
 
 
-def test_everything_of_a_person_goes_with_one_button(app: App, new_page: Callable[..., Page]) -> None:
+def test_everything_of_a_person_goes_with_one_button(shared_app: App, new_page: Callable[..., Page]) -> None:
     page = new_page()
-    open_chat(page, app)
+    open_chat(page, shared_app)
     ask(page, FRANCE, "Paris")
     page.locator("#manage button").first.click()
     page.locator("#delete-all").click()
@@ -191,9 +195,9 @@ def test_everything_of_a_person_goes_with_one_button(app: App, new_page: Callabl
     expect(kept(page)).to_have_count(0)
 
 
-def test_a_stopped_answer_is_continued_where_it_ended(app: App, new_page: Callable[..., Page]) -> None:
+def test_a_stopped_answer_is_continued_where_it_ended(shared_app: App, new_page: Callable[..., Page]) -> None:
     page = new_page()
-    open_chat(page, app)
+    open_chat(page, shared_app)
     send(page, LONG)
     wait_for_words(page, 12)
     page.locator("#message .stop-button").click()

@@ -18,11 +18,11 @@ from .conftest import App
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 
-def test_send_streams_an_answer_with_its_facts(app: App, new_page: Callable[..., Page]) -> None:
+def test_send_streams_an_answer_with_its_facts(shared_app: App, new_page: Callable[..., Page]) -> None:
     page = new_page()
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))
-    open_chat(page, app)
+    open_chat(page, shared_app)
     send(page, "What is the capital of France?")
     expect(page.locator("#conversation")).to_contain_text("Paris", timeout=READY_MS)
     wait_until_done(page)
@@ -32,10 +32,10 @@ def test_send_streams_an_answer_with_its_facts(app: App, new_page: Callable[...,
     assert problems == []
 
 
-def test_stop_twenty_times_in_a_row(app: App, new_page: Callable[..., Page]) -> None:
+def test_stop_twenty_times_in_a_row(shared_app: App, new_page: Callable[..., Page]) -> None:
     """Each in a conversation of its own: after answers that were cut short, the model writes short ones by itself."""
     page = new_page()
-    open_chat(page, app)
+    open_chat(page, shared_app)
     send(page, LONG)  # the model is loaded now
     wait_for_words(page, 2)
     page.locator("#message .stop-button").click()
@@ -87,9 +87,11 @@ def test_who_waits_sees_their_place_and_can_leave_the_line(app: App, new_page: C
     wait_until_done(second)
 
 
-def test_reload_keeps_the_conversation_also_in_the_middle_of_an_answer(app: App, new_page: Callable[..., Page]) -> None:
+def test_reload_keeps_the_conversation_also_in_the_middle_of_an_answer(
+    shared_app: App, new_page: Callable[..., Page]
+) -> None:
     page = new_page()
-    open_chat(page, app)
+    open_chat(page, shared_app)
     send(page, LONG)
     wait_for_words(page, 12)
     page.reload(wait_until="domcontentloaded")
@@ -137,9 +139,9 @@ def test_two_browsers_do_not_see_each_other(
     expect(one.locator("#conversation")).to_contain_text("marzipan")
 
 
-def test_the_page_speaks_chinese_and_can_be_switched(app: App, new_page: Callable[..., Page]) -> None:
+def test_the_page_speaks_chinese_and_can_be_switched(shared_app: App, new_page: Callable[..., Page]) -> None:
     page = new_page(locale="zh-CN")
-    open_chat(page, app)
+    open_chat(page, shared_app)
     expect(page.get_by_role("tab", name="聊天")).to_be_visible()
     expect(page.locator("#new-chat")).to_have_text("新对话")
     page.locator("#language input").click()
@@ -148,15 +150,17 @@ def test_the_page_speaks_chinese_and_can_be_switched(app: App, new_page: Callabl
     expect(page.locator("#new-chat")).to_have_text("New conversation")
 
 
-def test_a_phone_390_px_wide(app: App, new_page: Callable[..., Page]) -> None:
+def test_a_phone_390_px_wide(shared_app: App, new_page: Callable[..., Page]) -> None:
     page = new_page(viewport={"width": 390, "height": 844}, has_touch=True)
-    open_chat(page, app)
+    open_chat(page, shared_app)
     send(page, "What is the capital of France?")
     expect(page.locator("#conversation")).to_contain_text("Paris", timeout=READY_MS)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_what_a_model_or_person_writes_never_runs(app: App, new_page: Callable[..., Page], tmp_path: Path) -> None:
+def test_what_a_model_or_person_writes_never_runs(
+    shared_app: App, new_page: Callable[..., Page], tmp_path: Path
+) -> None:
     hostile = (
         '<img src=x onerror="window.hacked=1"><script>window.hacked=2</script>'
         '<svg onload="window.hacked=3"></svg><a href="javascript:window.hacked=4">press</a>'
@@ -167,7 +171,7 @@ def test_what_a_model_or_person_writes_never_runs(app: App, new_page: Callable[.
     file = tmp_path / "hostile.json"
     file.write_text(json.dumps({"messages": entries}))
     page = new_page()
-    open_chat(page, app)
+    open_chat(page, shared_app)
     page.locator("#manage button").first.click()
     with page.expect_file_chooser() as chooser:
         page.locator("#import").click()
@@ -180,14 +184,14 @@ def test_what_a_model_or_person_writes_never_runs(app: App, new_page: Callable[.
     assert page.evaluate("window.hacked") is None
 
 
-def test_a_stale_tab_can_not_overwrite(app: App, new_page: Callable[..., Page]) -> None:
+def test_a_stale_tab_can_not_overwrite(shared_app: App, new_page: Callable[..., Page]) -> None:
     page = new_page()
-    open_chat(page, app)
+    open_chat(page, shared_app)
     send(page, "What is the capital of France?")
     wait_for_words(page, 3)
     wait_until_done(page)
     stale = page.context.new_page()
-    open_chat(stale, app, page.evaluate("location.search") or "/")
+    open_chat(stale, shared_app, page.evaluate("location.search") or "/")
     expect(stale.locator("#conversation")).to_contain_text("Paris")
     send(page, "And of Italy?")
     expect(page.locator("#conversation .bot.message")).to_have_count(2, timeout=READY_MS)

@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from .chatting import MODEL, READY_MS, open_chat
+from .chatting import MODEL, READY_MS, TRANSLATOR, open_chat
 from .conftest import App
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
-TRANSLATOR = "gemma-3-270m"
 REPORT = "The lighthouse was built in 1887. It is white. Its lamp is seen for 20 miles.\r\n\r\n" * 100
 
 

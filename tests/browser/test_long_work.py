@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from .chatting import MODEL, READY_MS, open_chat, send
+from .chatting import ENCODER, MODEL, READY_MS, open_chat, send
 from .conftest import App
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
-ENCODER = "all-minilm-l6-v2"
 ROWS = 20_000
 FIRST_TOKEN_S = 5.0
 SHARE_OF_IDLE = 1 / 3

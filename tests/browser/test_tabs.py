@@ -30,25 +30,6 @@ def open_tab(page: Page, app: App, name: str) -> None:
     page.get_by_role("tab").nth(TABS.index(name)).click()
 
 
-@pytest.fixture(scope="module")
-def shared_app(packaged: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> App:
-    """One app for all tabs, with all packaged models on disk."""
-    data = tmp_path_factory.mktemp("tabs") / "data"
-    for model in ("smollm2-135m-instruct", "gemma-3-270m", "all-minilm-l6-v2"):
-        folder = packaged(model) / "models" / model
-        (data / "models" / model).mkdir(parents=True)
-        for file in folder.rglob("*"):
-            if file.is_file():
-                place = data / "models" / model / file.relative_to(folder)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                place.hardlink_to(file)
-    app = App(data)
-    app.start()
-    yield app
-    app.end()
-    assert "Traceback" not in app.log, app.log
-
-
 def test_summarize(shared_app: App, new_page: Callable[..., Page]) -> None:
     page = new_page()
     open_tab(page, shared_app, "summarize")
@@ -143,8 +124,9 @@ def test_a_whole_table_is_judged_and_taken_out(shared_app: App, new_page: Callab
     expect(page.locator("#judge_table-found")).to_contain_text("400 rows. The texts are in `opinion`")
     page.locator("#judge_table-start").click()
     expect(page.locator("#judge_table-report")).to_contain_text("You may close this page")
+    mine = page.context
     page.close()
-    page = new_page()
+    page = mine.new_page()
     open_tab(page, shared_app, "sentiment")
     page.get_by_role("tab", name="A whole table").click()
     expect(page.locator("#judge_table-report")).to_contain_text("400 of 400 rows were judged", timeout=READY_MS)
