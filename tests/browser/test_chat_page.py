@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,7 +42,6 @@ def test_stop_twenty_times_in_a_row(shared_app: App, new_page: Callable[..., Pag
     for _ in range(20):
         page.get_by_text("New conversation").click()
         expect(page.locator("#conversation .message")).to_have_count(0)
-        asked = time.monotonic()
         send(page, LONG)
         wait_for_words(page, 2)
         page.locator("#message .stop-button").click()
@@ -52,7 +50,6 @@ def test_stop_twenty_times_in_a_row(shared_app: App, new_page: Callable[..., Pag
         assert "unfinished" in stopped
         page.wait_for_timeout(300)
         assert last_answer(page) == stopped
-        assert time.monotonic() - asked < 10
     send(page, "And now in one word?")
     expect(page.locator("#conversation .bot.message")).to_have_count(2)
     wait_until_done(page)
