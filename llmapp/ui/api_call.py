@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 
 import gradio as gr
 
+from ..backend.engine import EngineInfo
 from ..messages import Message, say
 from ..transcripts import clean
 from .facts import settings_line
 from .notice import quiet
 from .words import language_of
-from .work import Made
 
 T = TypeVar("T")
 Arguments = Mapping[str, Any]
@@ -35,22 +35,20 @@ class Call:
     def __init__(self, request: gr.Request, name: str, *asked: Arguments) -> None:
         """`asked`: the arguments of each call of the endpoint `name`, without the model."""
         self._request, self._name, self._asked = request, name, asked
-        self._model = ""
+        self._begun, self._model = False, ""
 
-    def hear(self, moments: Iterator[Message | Made[T]]) -> Iterator[Message | Made[T]]:
-        """Pass a result's moments on."""
+    def hear(self, moments: Iterator[T]) -> Iterator[T]:
+        """Pass a result's moments on; which model made them stands in their `info`."""
         for moment in moments:
-            if isinstance(moment, Made):
-                info = moment.info
-                self._model = (info.adapter or info.model).id
+            if not isinstance(moment, Message):
+                info: EngineInfo | None = getattr(moment, "info", None)
+                self._begun, self._model = True, (info.adapter or info.model).id if info else ""
             yield moment
 
     @property
     def html(self) -> str:
         """The call, folded; empty where nothing was made."""
-        if not self._model:
-            return ""
-        asked = [{**each, "model": self._model} for each in self._asked]
+        asked = [{**each, "model": self._model} for each in self._asked] if self._begun else []
         return folded_call(self._request, self._name, asked)
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-import yaml
 
 from llmapp.conversations import Conversations, Entry
 from llmapp.finetune.adapter import publish
@@ -21,8 +20,8 @@ from llmapp.jobs.supervisor import Supervisor
 from llmapp.settings import read_settings
 from llmapp.store import Store
 
-from .. import tiny
 from ..running_app import App
+from ..tiny_app import app_of_tiny_models
 from .visitor import Visitor
 
 MODELS = ("smollm2-135m-instruct", "all-minilm-l6-v2", "gemma-3-270m")
@@ -41,41 +40,10 @@ def home_app(packaged: Callable[[str], Path], tmp_path_factory: pytest.TempPathF
     app.end()
 
 
-# The app with another catalog than the one it ships with, which is its first argument.
-WITH_MODELS = """
-import sys
-from pathlib import Path
-from app import build, read_settings, serve
-models = Path(sys.argv.pop(1))
-try:
-    serve(build(read_settings(), models))
-except KeyboardInterrupt:
-    pass
-"""
-TINY: dict[str, tuple[str, str, tuple[str, ...]]] = {
-    "tiny-chat": ("causal", "llama", ("chat", "summarize")),
-    "tiny-translator": ("seq2seq", "m2m100", ("translate",)),
-    "tiny-judge": ("classifier", "bert", ("sentiment",)),
-}
-
-
-def tiny_catalog(folder: Path) -> Path:
-    """A catalog of tiny real models with random weights, one for each tab."""
-    makers = {"causal": tiny.tiny_causal, "seq2seq": tiny.tiny_seq2seq, "classifier": tiny.tiny_classifier}
-    for name, (kind, family, tasks) in TINY.items():
-        entry = tiny.catalog_entry(makers[kind](folder / name, family), kind, family, tasks=tasks)
-        labels = ["negative", "positive"] if kind == "classifier" else []
-        source = {"folder": {"path": str(folder / name), "weights": "fp32"}}
-        card = {**vars(entry), "tasks": list(tasks), "languages": list(entry.languages), "labels": labels}
-        (folder / f"{name}.yaml").write_text(yaml.safe_dump({**card, "sources": [source]}), encoding="utf-8")
-    return folder
-
-
 @pytest.fixture(scope="package")
 def tiny_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     """At home, with tiny models that answer nonsense at once, the same nonsense each time."""
-    models = tiny_catalog(tmp_path_factory.mktemp("tiny-models"))
-    app = App(tmp_path_factory.mktemp("tiny-app"), program=("-c", WITH_MODELS, str(models)))
+    app = app_of_tiny_models(tmp_path_factory.mktemp("tiny"))
     app.start()
     yield app
     app.end()
