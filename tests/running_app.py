@@ -27,13 +27,14 @@ def free_port() -> int:
 
 @dataclass
 class App:
-    """One running app: its address, its data, and ways to end it."""
+    """One running app: its address, its data, and ways to end it. `program` is what Python is started with."""
 
     data_dir: Path
     arguments: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
+    program: tuple[str, ...] = ("app.py",)
 
     @property
     def url(self) -> str:
@@ -51,7 +52,8 @@ class App:
         return found[1]
 
     def start(self) -> None:
-        command = [sys.executable, "app.py", "--no-browser", "--data-dir", str(self.data_dir), "--port", str(self.port)]
+        place = ("--no-browser", "--data-dir", str(self.data_dir), "--port", str(self.port))
+        command = [sys.executable, *self.program, *place]
         environment = {
             **os.environ,
             "HF_HUB_OFFLINE": "1",

@@ -31,9 +31,15 @@ def with_model(work: Ordered, pool: Pool, use: Callable[[Engine], T]) -> T | Non
 
 
 def save_report(work: Ordered, report: dict[str, Any]) -> None:
-    """Keep what there is to say about the result, and what made it; where no model was loaded yet, nothing did."""
+    """Keep what there is to say about the result, and what made it; where no model was loaded yet, nothing did.
+
+    `made` is the engine's facts, and the settings that the work was ordered with.
+    """
     made = _made_file(work)
     by = json.loads(made.read_text(encoding="utf-8")) if made.exists() else {}
+    if by:
+        ordered = {name: work.todo[name] for name in ("column", "labels") if name in work.todo}
+        by["settings"] = {**work.todo.get("options", {}), **ordered}
     path = work.folder("result") / "report.json"
     path.write_text(json.dumps(report | {"made": by}, ensure_ascii=False), encoding="utf-8")
 

@@ -14,6 +14,7 @@ from ..conversations import Conversation, Entry
 from ..errors import NotFound, Stale
 from ..messages import say
 from . import chat_view
+from .api_call import folded_call
 from .chat_page import Given, Page, Updates
 from .chat_shelf import build_shelf, wire_shelf
 from .chat_turn import Shown, answer, attachments
@@ -64,6 +65,7 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
                 placeholder=w("chat.empty"),
             )
             status = gr.HTML(elem_id="chat-status", elem_classes="quiet", padding=False)
+            call = gr.HTML(elem_id="chat-call", padding=False)
             proceed = gr.Button(w("chat.continue"), visible=False, size="sm", elem_id="continue")
             box = gr.MultimodalTextbox(
                 {"text": "", "files": []},
@@ -82,6 +84,8 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
         with gr.Column(scale=2, min_width=220, elem_id="chat-options"):
             model, why, system, knobs = _options(services)
         place = gr.Textbox("", visible=False)
+    # It changes when an answer begins and ends, and when another conversation is opened.
+    place.change(bind(_call, services), [place], [call], **QUIET)
     page = Page(chatbot, box, status, proceed, place, model, system, knobs, shelf)
     _wire(services, demo, page)
     for key, button in zip(EXAMPLES, tries, strict=True):
@@ -332,6 +336,16 @@ def follow(services: Services, page: Page, place: str, request: gr.Request) -> I
                 return
             left.wait(FOLLOW_S)
     yield {page.proceed: gr.skip()}  # Gradio draws the last one again when it ends, over what the page turned to
+
+
+def _call(services: Services, place: str, request: gr.Request) -> str:
+    """The last answer as an API call, below the conversation."""
+    owner = owner_of(services.settings, request)
+    try:
+        entries = services.conversations.get(owner, place.partition(":")[0]).entries
+    except NotFound:  # a new one, or deleted meanwhile
+        return ""
+    return folded_call(request, "chat", chat_view.asked_again(entries))
 
 
 def _closed(services: Services, request: gr.Request) -> None:

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +73,15 @@ def answer(
 
 def _stream(engine: Engine, draft: _Draft, asked: Asked, stop: threading.Event) -> Iterator[Shown]:
     options = ChatOptions(system=asked.system, sampling=asked.sampling)
-    turns, draft.notes = _turns(engine, draft.entries, asked)
-    draft.meta |= engine.info.facts()
+    continued = bool(draft.entries[-1].text)
+    turns, draft.notes, cut = _turns(engine, draft.entries, asked)
+    draft.meta |= {
+        **engine.info.facts(),
+        "system": asked.system,
+        "sampling": asdict(asked.sampling),
+        # What is kept is all that the model read and wrote in one go: the same can be asked for again.
+        "repeatable": not (continued or cut),
+    }
     with closing(reply(engine, turns, options)) as answers:
         for update in answers:
             draft.take(update)
@@ -135,10 +142,16 @@ class _Draft:
         self._version = self._conversations.save(self._owner, self._id, self.entries, self._version)
 
 
-def _turns(engine: Engine, entries: tuple[Entry, ...], asked: Asked) -> tuple[tuple[Turn, ...], tuple[Message, ...]]:
-    """Entries as the model reads them; files are put into their message as far as the context allows."""
+def _turns(
+    engine: Engine, entries: tuple[Entry, ...], asked: Asked
+) -> tuple[tuple[Turn, ...], tuple[Message, ...], bool]:
+    """Entries as the model reads them, what is to be said of them, and whether a file did not fit as a whole.
+
+    Files are put into their message as far as the context allows.
+    """
     turns: list[Turn] = []
     said: tuple[Message, ...] = ()
+    cut = False
     for entry in entries:
         text = entry.text
         documents = [Document(**item) for item in entry.meta.get("attachments", ())]
@@ -146,18 +159,17 @@ def _turns(engine: Engine, entries: tuple[Entry, ...], asked: Asked) -> tuple[tu
             room = engine.info.model.context - asked.sampling.max_new_tokens - ROOM_BESIDE_FILES
             text, coverage = attach_text(entry.text, documents, room, engine.count_tokens)
             partly = (coverage.message,) if coverage.message else ()
+            cut = cut or bool(partly)
             said = (*partly, *(note for document in documents for note in document.notes))
         if text or entry.role == "user":
             turns.append(Turn(entry.role, text))
     asked_in = next((entry.text for entry in reversed(entries) if entry.role == "user"), "")
     warning = foreign(detect(asked_in), engine.info.model)
-    return tuple(turns), (*said, *([warning] if warning else []))
+    return tuple(turns), (*said, *([warning] if warning else [])), cut
 
 
 def attachments(paths: list[str], limit_mb: int) -> list[dict[str, Any]]:
     """Uploaded files as values to keep in an entry. Raises BadInput for one that can not be read."""
-    from dataclasses import asdict
-
     from ..tasks.documents import read_document
 
     return [asdict(read_document(Path(path), limit_mb)) for path in paths]

@@ -6,12 +6,14 @@ Draws only: it neither stores nor generates.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from html import escape
 from typing import Any
 
 from ..conversations import Entry, Heading
 from ..messages import Message, say
+from ..tasks.documents import Document, attach_text
 from .facts import facts_line
 from .notice import notice
 
@@ -33,6 +35,24 @@ def messages(entries: Sequence[Entry], language: str) -> list[MessageDict]:
 def entry_at(entries: Sequence[Entry], shown: int, language: str) -> int:
     """Which entry the message at place `shown` belongs to."""
     return _numbered(entries, language)[shown][0]
+
+
+def asked_again(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """The arguments with which `/chat` was to be called for the last answer; none where one call does not make it."""
+    if len(entries) < 2 or entries[-1].state == "writing" or not entries[-1].meta.get("repeatable"):
+        return []
+    meta = entries[-1].meta
+    turns = [{"role": entry.role, "content": _read(entry)} for entry in entries[:-1]]
+    history = [turn for turn in turns[:-1] if turn["content"] or turn["role"] == "user"]
+    model = meta.get("adapter") or meta["model"]
+    given = {"message": turns[-1]["content"], "history": history, "model": model}
+    return [{**given, "system": meta["system"], "sampling": meta["sampling"]}]
+
+
+def _read(entry: Entry) -> str:
+    """A message as the model read it, with its files, which all fitted."""
+    documents = [Document(**item) for item in entry.meta.get("attachments", ())]
+    return attach_text(entry.text, documents, sys.maxsize, len)[0] if documents else entry.text
 
 
 def _numbered(entries: Sequence[Entry], language: str) -> list[tuple[int, MessageDict]]:

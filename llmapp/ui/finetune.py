@@ -17,8 +17,9 @@ from ..finetune.dataset import Table, guess_columns, read_table, validate
 from ..finetune.settings import EFFORTS
 from ..messages import say
 from .events import QUIET, bind
+from .facts import facts_line
 from .job_panel import Kind, Panel, build_panel, look, wire_panel
-from .notice import notice
+from .notice import notice, quiet
 from .owners import owner_of
 from .services import Services
 from .table_input import TableInput, build_table, wire_table
@@ -116,6 +117,7 @@ def _card(report: Mapping[str, Any], language: str) -> str:
         + f"<p>{escape(scores)}</p>"
         + _matrix(report, language)
         + notice(say("finetune.use", language))
+        + quiet(facts_line({**report, "model_name": report["base"], "weights": ""}, language))
     )
 
 

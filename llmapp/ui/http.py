@@ -21,6 +21,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 
 from ..errors import BadInput, Busy, CanNotRun, LlmappError, NotFound, Refused, TooLong
 from ..settings import AppSettings
+from . import libretranslate
 from .early_script import EarlyScript
 from .limits import MB, Guard
 from .owners import KEY_COOKIE, OWNER_COOKIE, TOKEN, new_token
@@ -64,7 +65,8 @@ def app_options(services: Services) -> dict[str, Any]:
     """Keyword arguments for the FastAPI app that Gradio makes."""
     doorkeeper = Middleware(Doorkeeper, settings=services.settings, guard=services.guard)
     script = (Path(__file__).parent / "language.js").read_text(encoding="utf-8")
-    return {"middleware": [doorkeeper, Middleware(EarlyScript, script=script)]}
+    middleware = [doorkeeper, Middleware(EarlyScript, script=script)]
+    return {"middleware": middleware, "routes": libretranslate.routes(services)}
 
 
 def mcp_wanted(settings: AppSettings) -> bool:
@@ -181,7 +183,7 @@ class Doorkeeper:
 
 
 def _known(path: str, sign_in: bool) -> bool:
-    if path in PAGES or path.startswith(PARTS):
+    if path in PAGES or path in libretranslate.ADDRESSES or path.startswith(PARTS):
         return True
     if path in SIGN_IN:
         return sign_in

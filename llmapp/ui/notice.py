@@ -13,5 +13,6 @@ def notice(sentence: str, kind: str = "") -> str:
 
 
 def quiet(*parts: str) -> str:
-    """HTML for facts, one after another, for who wants to know."""
-    return f'<p class="quiet">{escape(" · ".join(filter(None, parts)))}</p>'
+    """HTML for facts, one after another, for who wants to know. No facts give nothing."""
+    facts = " · ".join(filter(None, parts))
+    return f'<p class="quiet">{escape(facts)}</p>' if facts else ""

@@ -10,9 +10,23 @@ addEventListener("keydown", (event) => {
   }
 });
 
+// What is to be copied as it stands: the button's own part, beside it.
+const copyText = navigator.clipboard?.writeText.bind(navigator.clipboard);
+addEventListener("click", async (event) => {
+  const button = event.target.closest?.("details.call button");
+  if (!button) return;
+  const code = button.closest("div").querySelector("pre");
+  if (copyText) await copyText(code.textContent);
+  else {
+    // A page without https may not write to the clipboard otherwise.
+    getSelection().selectAllChildren(code);
+    document.execCommand("copy");
+  }
+  button.textContent = button.dataset.done;
+});
+
 // The line of facts under an answer is for the eye: the copy button leaves it out, and gives `<` as it was written.
-if (navigator.clipboard) {
-  const write = navigator.clipboard.writeText.bind(navigator.clipboard);
+if (copyText) {
   const facts = /\s*<small class="facts">.*?<\/small>/gs;
-  navigator.clipboard.writeText = (text) => write(text.replace(facts, "").replaceAll("&lt;", "<"));
+  navigator.clipboard.writeText = (text) => copyText(text.replace(facts, "").replaceAll("&lt;", "<"));
 }

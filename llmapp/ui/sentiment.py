@@ -15,6 +15,7 @@ from ..messages import Message, say
 from ..tasks.explain import Explanation, explain
 from ..tasks.sentiment import BATCH, Judgement, classify_each
 from . import sentiment_table
+from .api_call import Call
 from .line import Work
 from .notice import notice, quiet
 from .services import Services
@@ -115,8 +116,11 @@ def run(
     moments = stream(
         services, request, "sentiment", model, lambda engine: _judge(engine, texts, own), open_labels=bool(own)
     )
+    extra = {"labels": list(own)} if own else {}
+    call = Call(request, "classify" if own else "sentiment", *({"text": each, **extra} for each in texts))
     language = language_of(request)
-    yield from with_buttons(page.given, (_moment(page, moment, each_line, language) for moment in moments))
+    updates = (_moment(page, moment, each_line, language) for moment in call.hear(moments))
+    yield from with_buttons(page.given, updates, page.made, call)
 
 
 def _judge(engine: Engine, texts: list[str], labels: tuple[str, ...]) -> Iterator[Judged]:
@@ -161,7 +165,10 @@ def explained(
     )
     language = language_of(request)
     begun = {page.status: notice(say("sentiment.explaining", language))}
-    yield from with_buttons(page.given, chain([begun], (_reasons(page, moment, language) for moment in moments)))
+    asked = [] if own else [{"text": text}]  # the endpoint explains the model's own labels only
+    call = Call(request, "explain", *asked)
+    updates = chain([begun], (_reasons(page, moment, language) for moment in call.hear(moments)))
+    yield from with_buttons(page.given, updates, page.made, call)
 
 
 def _reasons(page: Page, moment: Message | Made[Explanation], language: str) -> dict[Any, Any]:

@@ -17,9 +17,10 @@ from ..bulk.judging import TABLE
 from ..messages import say
 from ..tasks.tables import Sheet, guess_text, read_sheet
 from .events import QUIET, bind
+from .facts import facts_line
 from .job_panel import Kind, Panel, build_panel, look, wire_panel
 from .model_choice import offered_models, wanted
-from .notice import notice
+from .notice import notice, quiet
 from .owners import owner_of
 from .services import Services
 from .table_input import TableInput, build_table, wire_table
@@ -126,7 +127,7 @@ def _card(report: Mapping[str, Any], language: str) -> str:
         said += notice(say("judge_table.cut", language, cells=report["cut_cells"]))
     bars = "".join(_share(label, count, count / total) for label, count in report["labels"].items())
     lists = "".join(_rows(report[which], say(f"judge_table.{which}", language)) for which in ("certain", "doubtful"))
-    return f"{said}<dl class='shares'>{bars}</dl>{lists}"
+    return f"{said}<dl class='shares'>{bars}</dl>{lists}{quiet(facts_line(report['made'], language))}"
 
 
 def _share(label: str, count: int, share: float) -> str:

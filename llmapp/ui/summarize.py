@@ -12,6 +12,7 @@ import gradio as gr
 from ..messages import Message, say
 from ..tasks.summarize import SummaryOptions, SummaryUpdate, summarize
 from . import whole_document
+from .api_call import Call
 from .job_panel import Kind, look
 from .line import Work
 from .notice import notice, quiet
@@ -111,8 +112,9 @@ def run(
     text = need_text(services, text)
     options = SummaryOptions(length=length, form=form, focus=focus.strip())
     moments = stream(services, request, "summarize", model, lambda engine: summarize(engine, text, options))
-    language = language_of(request)
-    yield from with_buttons(page.given, (_moment(page, moment, language, request) for moment in moments))
+    call, language = Call(request, "summarize", {"text": text, **asdict(options)}), language_of(request)
+    updates = (_moment(page, moment, language, request) for moment in call.hear(moments))
+    yield from with_buttons(page.given, updates, page.made, call)
 
 
 def _moment(page: Page, moment: Message | Made[SummaryUpdate], language: str, request: gr.Request) -> dict[Any, Any]:

@@ -14,6 +14,7 @@ from ..catalog import Task
 from ..errors import BadInput
 from ..messages import Message
 from ..tasks.documents import Document, read_document
+from .api_call import Call
 from .events import QUIET, bind
 from .facts import facts_line
 from .line import Waiter, Work, wire_line
@@ -106,8 +107,10 @@ def need_text(services: Services, text: str | None) -> str:
     return text
 
 
-def with_buttons(given: Given, updates: Iterator[dict[Any, Any]]) -> Iterator[dict[Any, Any]]:
-    """The moments of a result between Run and Stop.
+def with_buttons(
+    given: Given, updates: Iterator[dict[Any, Any]], made: gr.HTML | None = None, call: Call | None = None
+) -> Iterator[dict[Any, Any]]:
+    """The moments of a result between Run and Stop; at the end `made` also says how to call for it.
 
     The last one holds all that was shown: Gradio's page loses values that are followed at once by an update without
     them (it reads a message while the next one is already changing it). Copies, for Gradio empties what it is given.
@@ -117,6 +120,8 @@ def with_buttons(given: Given, updates: Iterator[dict[Any, Any]]) -> Iterator[di
     for update in updates:
         shown |= {widget: copy(value) for widget, value in update.items()}
         yield update
+    if made is not None and call is not None:
+        shown[made] = shown.get(made, "") + call.html
     yield shown | settled(given)
 
 

@@ -13,6 +13,7 @@ from ..messages import Message, say
 from ..tasks.language import normalise
 from ..tasks.translate import TranslationUpdate, sides, translate
 from . import whole_document
+from .api_call import Call
 from .events import QUIET, bind
 from .job_panel import Kind, look
 from .line import Work
@@ -142,8 +143,12 @@ def run(
     text = need_text(services, text)
     source, target = map(_chosen, (source, target))
     moments = stream(services, request, "translate", model, lambda engine: translate(engine, text, target, source))
-    language = language_of(request)
-    yield from with_buttons(page.given, (_moment(page, moment, language, request) for moment in moments))
+    call, language = (
+        Call(request, "translate", {"text": text, "target": target, "source": source}),
+        language_of(request),
+    )
+    updates = (_moment(page, moment, language, request) for moment in call.hear(moments))
+    yield from with_buttons(page.given, updates, page.made, call)
 
 
 def _moment(

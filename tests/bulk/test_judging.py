@@ -65,6 +65,7 @@ def test_every_row_is_kept_with_two_columns_more(tmp_path: Path) -> None:
     assert report["labels"] == {"positive": 2, "negative": 1}
     assert [row["row"] for row in report["certain"]] == [2, 6, 3]
     assert report["made"]["model"] == "fake"
+    assert report["made"]["settings"] == {"column": "text", "labels": []}
     assert report["files"] == {"csv": "opinions judged.csv", "xlsx": "opinions judged.xlsx"}
     assert (tmp_path / "result" / "opinions judged.xlsx").stat().st_size > 0
     assert pool.loans == [("fake", "ada")]

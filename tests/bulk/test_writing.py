@@ -64,6 +64,7 @@ def test_a_book_is_summarized_part_by_part(tmp_path: Path) -> None:
     assert report["words_read"] == report["words_total"] == len(BOOK.split())
     assert report["files"] == {"text": "book summary.txt"}
     assert report["made"]["model"] == "fake"
+    assert report["made"]["settings"] == SUMMARY
     assert pool.loans == [("fake", "ada")]
     assert work.phases == ["preflight", "loading", "summarizing", "saving"]
 

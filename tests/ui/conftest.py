@@ -21,6 +21,7 @@ from llmapp.settings import read_settings
 from llmapp.store import Store
 
 from ..running_app import App
+from ..tiny_app import app_of_tiny_models
 from .visitor import Visitor
 
 MODELS = ("smollm2-135m-instruct", "all-minilm-l6-v2", "gemma-3-270m")
@@ -34,6 +35,15 @@ def home_app(packaged: Callable[[str], Path], tmp_path_factory: pytest.TempPathF
         source, target = packaged(model) / "models" / model, data / "models" / model
         shutil.copytree(source, target, copy_function=lambda a, b: Path(b).hardlink_to(a))
     app = App(data, ("--mcp",))
+    app.start()
+    yield app
+    app.end()
+
+
+@pytest.fixture(scope="package")
+def tiny_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """At home, with tiny models that answer nonsense at once, the same nonsense each time."""
+    app = app_of_tiny_models(tmp_path_factory.mktemp("tiny"))
     app.start()
     yield app
     app.end()

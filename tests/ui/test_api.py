@@ -61,6 +61,30 @@ def test_the_docs_list_exactly_the_endpoints() -> None:
     assert {name for row in rows for name in re.findall(r"/(\w+)", row)} == set(PUBLIC)
 
 
+def documented() -> Iterator[tuple[str, list[tuple[str, Any]]]]:
+    """Each endpoint in docs/api.md with its arguments and their defaults; the first argument has none."""
+    for line in DOCS.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("| /"):
+            continue
+        names, arguments = line.split("|")[1:3]
+        plain = re.sub(r"\(.*?\)", "", arguments)
+        pairs = [part.strip().partition("=") for part in re.split("[;,]", plain) if part.strip()]
+        given = [(key, value.strip('"')) for key, _, value in pairs]
+        yield from ((name, given) for name in re.findall(r"/(\w+)", names))
+
+
+def test_the_docs_name_all_arguments_and_defaults(client: Client) -> None:
+    endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    told = {
+        name.lstrip("/"): [
+            (part["parameter_name"], part["parameter_default"] or "" if part["parameter_has_default"] else "")
+            for part in endpoint["parameters"]
+        ]
+        for name, endpoint in endpoints.items()
+    }
+    assert dict(documented()) == told
+
+
 def test_private_events_can_not_be_called_by_clients(client: Client) -> None:
     for name in ("/send", "/_act", "/stop", "/_start"):
         with pytest.raises(ValueError, match="Cannot find a function"):
