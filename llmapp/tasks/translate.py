@@ -13,6 +13,7 @@ from ..backend.engine import Engine, Request, Sampling, Turn
 from ..catalog import Model
 from ..errors import BadInput
 from ..messages import Message, message
+from .alarms import alarms, quoted
 from .examples import PARALLEL
 from .language import NAMES, UNDETERMINED, Detection, detect, name, normalise
 from .splitting import Parts, cells, lines, pieces, sentences
@@ -123,7 +124,7 @@ def _best_guess(detection: Detection, offers: Sequence[str], target: str, text: 
         return "en"
     if possible:
         return possible[0]
-    raise BadInput("language_unsure", text=_quoted(text))
+    raise BadInput("language_unsure", text=quoted(text))
 
 
 def _first_warnings(pair: tuple[str, str], detection: Detection | None, segments: Parts) -> tuple[Message, ...]:
@@ -179,14 +180,11 @@ def _request(engine: Engine, sentence: str, pair: tuple[str, str]) -> Request:
 def _judged(engine: Engine, sentence: str, answer: str, limit: int) -> tuple[str, tuple[Message, ...]]:
     """The translation on one line, and what is wrong with it. Where nothing came, the sentence stays."""
     text = " ".join(answer.split())
-    quoted = _quoted(sentence)
     if not text:
-        return sentence, (message("reason.translation_empty", sentence=quoted),)
-    if text == sentence:
-        return text, (message("reason.translation_same", sentence=quoted),)
+        return sentence, (message("reason.translation_empty", sentence=quoted(sentence)),)
     if engine.count_tokens(text) >= limit:
-        return text, (message("reason.translation_endless", sentence=quoted),)
-    return text, ()
+        return text, (message("reason.translation_endless", sentence=quoted(sentence)),)
+    return text, alarms(sentence, text)
 
 
 def _update(start: TranslationUpdate, parts: Parts, ready: Mapping[str, str]) -> TranslationUpdate:
@@ -199,7 +197,3 @@ def _update(start: TranslationUpdate, parts: Parts, ready: Mapping[str, str]) ->
 
 def _has_letters(text: str) -> bool:
     return any(letter.isalpha() for letter in text)
-
-
-def _quoted(text: str) -> str:
-    return text if len(text) <= 60 else f"{text[:57]}..."
