@@ -17,7 +17,7 @@ SHORTEST, LEAST = 0.65, 6
 LONGEST, MOST = 1.9, 12
 """A translation has at least so many times its source's `size` less `LEAST`, and at most so many times it plus `MOST`.
 
-Chosen on 90,615 paragraphs of Debian's package descriptions, translated to German, French, Spanish and Chinese by people:
+Chosen on 90,615 paragraphs of Debian's package descriptions in German, French, Spanish and Chinese, made by people:
 at most 0.3 % are shorter and 0.4 % longer, and of long ones that end halfway 62 to 90 % are noticed
 (benchmarks/bench_alarms.py). A single word can be a phrase elsewhere, therefore `LEAST` and `MOST`.
 """
