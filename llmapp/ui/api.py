@@ -29,6 +29,7 @@ from . import api_jobs
 from . import models as models_tab
 from .api_jobs import asker
 from .events import MODEL_QUEUE, bind
+from .glossary import rows_of
 from .model_choice import wanted
 from .owners import owner_of
 from .services import Services
@@ -106,6 +107,7 @@ def translate(
     target: str = "",
     source: str = "",
     model: str = "auto",
+    glossary: dict[str, str | None] | None = None,
     request: gr.Request | None = None,
 ) -> str:
     """Translate a text line by line.
@@ -113,13 +115,16 @@ def translate(
     Args:
         text: what to translate
         target: language to translate to, such as "de"; empty makes Chinese of English and English of all else
-        source: language the text is in; empty finds out
+        source: language the text is in; empty finds out, paragraph by paragraph
         model: an id that `models` lists, or "auto"
+        glossary: terms with their translations, {"file": "Datei"}; an empty translation leaves a term alone
     """
     text = _text(text, "text")
     services.guard.characters(text)
-    languages = [normalise(tag) if tag else "" for tag in (target, source)]
-    moments = stream(services, request, "translate", model, lambda e: write_translation(e, text, *languages))
+    languages, terms = [normalise(tag) if tag else "" for tag in (target, source)], rows_of(glossary)
+    moments = stream(
+        services, request, "translate", model, lambda e: write_translation(e, text, *languages, glossary=terms)
+    )
     return result(moments).value.text
 
 
