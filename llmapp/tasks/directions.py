@@ -6,7 +6,7 @@ Knows what a model offers and how languages are told apart; translates nothing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from ..catalog import Model
@@ -15,6 +15,9 @@ from ..messages import Message, message
 from .alarms import quoted
 from .examples import PARALLEL
 from .language import NAMES, UNDETERMINED, Detection, detect, normalise
+
+PIVOT = "en"
+"""What two models in a row have in common."""
 
 
 @dataclass(frozen=True)
@@ -49,22 +52,33 @@ def sides(model: Model) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return (offers[:1], offers[1:]) if model.one_way else (offers, offers)
 
 
-def directions(model: Model, paragraphs: Sequence[str], target: str, source: str) -> Directions:
+def reach(model: Model, onward: Model | None = None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """`sides` of two models in a row: the first writes English, and `onward` translates that."""
+    if onward is None:
+        return sides(model)
+    return (*dict.fromkeys((*sides(model)[0], PIVOT)),), sides(onward)[1]
+
+
+def directions(
+    model: Model, paragraphs: Sequence[str], target: str, source: str, onward: Model | None = None
+) -> Directions:
     """Languages are BCP-47; an empty source is found, paragraph by paragraph; an empty target is `default_target`.
 
     A paragraph that is surely in another language than most is translated from it; one too short to tell goes with the
-    others. Raises BadInput for an unknown language, one the model lacks, or a text whose language can not be told.
+    others. With `onward`, two models go by way of English (`reach`).
+    Raises BadInput for an unknown language, one the model lacks, or a text whose language can not be told.
     """
-    offers = offered(model)
+    froms, tos = reach(model, onward)
+    offers = tuple(dict.fromkeys((*froms, *tos)))
     wanted = normalise(target) if target else ""
     alone = [] if source else [detect(each) for each in paragraphs]
     detection = None if source else _whole(paragraphs, alone)
     main = normalise(source) if detection is None else _best_guess(detection, offers, wanted, paragraphs)
     pair = (main, wanted or default_target(main))
-    _check(model, pair)
+    _check(model, pair, offers)
     each = tuple(found.language if found.certain else main for found in alone) or (main,) * len(paragraphs)
-    kept = frozenset(tag for tag in each if tag == pair[1] or tag not in sides(model)[0])
-    return Directions(*pair, each, kept, detection, _notes(model, paragraphs, pair, each, detection))
+    kept = frozenset(tag for tag in each if tag == pair[1] or tag not in froms)
+    return Directions(*pair, each, kept, detection, _notes(model, paragraphs, pair, each, kept, detection))
 
 
 def has_letters(text: str) -> bool:
@@ -85,8 +99,7 @@ def _whole(paragraphs: Sequence[str], alone: Sequence[Detection]) -> Detection:
     return detect("\n\n".join(text for text, each in zip(paragraphs, alone, strict=True) if each.language == most))
 
 
-def _check(model: Model, pair: tuple[str, str]) -> None:
-    offers = offered(model)
+def _check(model: Model, pair: tuple[str, str], offers: tuple[str, ...]) -> None:
     for tag in pair:
         if tag not in offers and pair[0] != pair[1]:
             language = Message(f"language.{tag}")
@@ -113,6 +126,7 @@ def _notes(
     paragraphs: Sequence[str],
     pair: tuple[str, str],
     each: Sequence[str],
+    kept: Collection[str],
     detection: Detection | None,
 ) -> tuple[Message, ...]:
     counts = Counter(tag for tag, text in zip(each, paragraphs, strict=True) if has_letters(text))
@@ -120,17 +134,18 @@ def _notes(
         return ()
     if set(counts) == {pair[1]}:
         return (message("reason.translation_not_needed", language=Message(f"language.{pair[1]}")),)
-    notes = [_aside(model, tag, count, pair[1]) for tag, count in counts.items() if tag != pair[0] or tag == pair[1]]
+    asides = [(tag, count) for tag, count in counts.items() if tag != pair[0] or tag == pair[1]]
+    notes = [_aside(model, tag, count, pair[1], tag in kept) for tag, count in asides]
     if detection is not None and not detection.certain:
         notes.append(message("reason.language_unsure", language=Message(f"language.{pair[0]}")))
     return tuple(notes)
 
 
-def _aside(model: Model, tag: str, count: int, target: str) -> Message:
+def _aside(model: Model, tag: str, count: int, target: str, stays: bool) -> Message:
     """What became of the paragraphs in another language than most, or in the target's."""
     language = Message(f"language.{tag}")
     if tag == target:
         return message("reason.paragraphs_kept", language=language, count=count)
-    if tag not in sides(model)[0]:
+    if stays:
         return message("reason.paragraphs_left", language=language, count=count, model=model.name)
     return message("reason.paragraphs_from", language=language, count=count)

@@ -14,7 +14,7 @@ from ..catalog import Model
 from ..messages import Message, message
 from .alarms import alarms, quoted
 from .asking import request
-from .directions import Directions, default_target, directions, has_letters, offered, sides
+from .directions import PIVOT, Directions, default_target, directions, has_letters, offered, sides
 from .glossary import Term, hidden, missed, standing_in, terms
 from .language import Detection
 from .splitting import Parts, cells, lines, paragraphs, pieces, sentences
@@ -87,22 +87,23 @@ def translate(
     *,
     glossary: Iterable[Sequence[str]] = (),
     known: MutableMapping[str, Written] | None = None,
+    onward: Engine | None = None,
 ) -> Iterator[TranslationUpdate]:
     """Translate; languages and what is raised as `directions` has it. `glossary` holds rows of `Term`.
 
     `known` remembers sentences from one call to the next: what stands in it is not asked for again.
+    `onward` translates to the target what `engine` translates to English, where no model does both.
     The first update comes before any sentence is translated; closing stops after the batch at work.
     """
     blocks = paragraphs(text)
-    way = directions(engine.info.model, blocks, target, source)
-    parts, tongues = _segments(engine, blocks, way.each)
+    way = directions(engine.info.model, blocks, target, source, onward.info.model if onward else None)
+    parts, tongues = _segments(engine, blocks, way.each, LONGEST // 2 if onward else LONGEST)
     segments = [*zip(parts, tongues, strict=True)]
-    desk = _Desk(engine, way.target, terms(glossary, way.target), {} if known is None else known)
+    desk = _Desk(engine, onward, way.target, terms(glossary, way.target), {} if known is None else known)
     ready = {each: Written(each[0]) for each in segments if each[1] in way.kept or not has_letters(each[0])}
     ready |= desk.remembered(each for each in segments if each not in ready)
-    rough = caveat(engine.info.model)
     state = _State(parts, Parts(parts.texts, _respaced(parts.gaps, tongues, way)), segments, way.notes)
-    start = TranslationUpdate("", 0, len(parts), way.source, way.target, way.detection, notes=(rough,) if rough else ())
+    start = TranslationUpdate("", 0, len(parts), way.source, way.target, way.detection, notes=_notes(engine, onward))
     yield state.update(start, ready)
     for batch in _batches(segments, ready):
         ready |= desk.written(batch)
@@ -111,9 +112,10 @@ def translate(
 
 @dataclass(frozen=True)
 class _Desk:
-    """Asks an engine for sentences, checks what came, and remembers it."""
+    """Asks an engine, or two in a row, for sentences, checks what came, and remembers it."""
 
     engine: Engine
+    onward: Engine | None
     target: str
     glossary: tuple[Term, ...]
     known: MutableMapping[str, Written]
@@ -138,25 +140,47 @@ class _Desk:
 
     def _asked(self, batch: Sequence[Segment], found: Sequence[Sequence[Term]]) -> list[Written]:
         """Each answer on one line. Where nothing came, the sentence stays."""
-        asked = [
-            request(self.engine, text, (language, self.target), wanted)
-            for (text, language), wanted in zip(batch, found, strict=True)
-        ]
-        answers = self.engine.generate_batch(asked)
-        limits = [each.sampling.max_new_tokens for each in asked]
-        return [self._judged(*each) for each in zip(batch, answers, limits, strict=True)]
+        written = [Written(text) for text, _ in batch]
+        left = [*range(len(batch))]
+        legs = self._legs(batch[0][1])
+        for engine, pair in legs:
+            # On the way to English a term is what it was: only a model that goes all the way is told.
+            told = [found[i] if len(legs) == 1 else () for i in left]
+            asked = [request(engine, written[i].text, pair, terms) for i, terms in zip(left, told, strict=True)]
+            answers = engine.generate_batch(asked) if asked else []
+            for i, one, answer in zip(left, asked, answers, strict=True):
+                written[i] = _judged(engine, batch[i][0], answer, one.sampling.max_new_tokens)
+            left = [i for i, answer in zip(left, answers, strict=True) if answer.strip()]
+        return written
 
-    def _judged(self, segment: Segment, answer: str, limit: int) -> Written:
-        text, sentence = " ".join(answer.split()), segment[0]
-        if not text:
-            return Written(sentence, (message("reason.translation_empty", sentence=quoted(sentence)),))
-        if self.engine.count_tokens(text) >= limit:
-            return Written(text, (message("reason.translation_endless", sentence=quoted(sentence)),))
-        return Written(text)
+    def _legs(self, language: str) -> list[tuple[Engine, tuple[str, str]]]:
+        if self.onward is None or self.target == PIVOT:
+            return [(self.engine, (language, self.target))]
+        last = (self.onward, (PIVOT, self.target))
+        return [last] if language == PIVOT else [(self.engine, (language, PIVOT)), last]
 
     def _key(self, segment: Segment) -> str:
         found = standing_in(segment[0], self.glossary)
-        return repr((self.engine.info.facts(), segment, self.target, found))
+        makers = [engine.info.facts() for engine, _ in self._legs(segment[1])]
+        return repr((makers, segment, self.target, found))
+
+
+def _judged(engine: Engine, sentence: str, answer: str, limit: int) -> Written:
+    text = " ".join(answer.split())
+    if not text:
+        return Written(sentence, (message("reason.translation_empty", sentence=quoted(sentence)),))
+    if engine.count_tokens(text) >= limit:
+        return Written(text, (message("reason.translation_endless", sentence=quoted(sentence)),))
+    return Written(text)
+
+
+def _notes(engine: Engine, onward: Engine | None) -> tuple[Message, ...]:
+    """What a person should know of the models that translate."""
+    models = [each.info.model for each in (engine, onward) if each]
+    rough = [note for model in models if (note := caveat(model))]
+    if onward is None:
+        return tuple(rough)
+    return (message("reason.translation_pivot", first=models[0].name, second=models[1].name), *rough)
 
 
 def _better(sentence: str, first: Written, repeated: str | None, answer: Written) -> Written:
@@ -208,9 +232,9 @@ class _State:
         )
 
 
-def _segments(engine: Engine, blocks: Parts, each: Sequence[str]) -> tuple[Parts, list[str]]:
+def _segments(engine: Engine, blocks: Parts, each: Sequence[str], longest: int) -> tuple[Parts, list[str]]:
     """Sentences of every line, pieces of those that are longer than is written in one go; and their languages."""
-    budget = min(LONGEST, engine.info.model.context // 4)
+    budget = min(longest, engine.info.model.context // 4)
     tongues: list[str] = []
     coming = iter(each)
 

@@ -23,13 +23,13 @@ from ..tasks.sentiment import classify_each as sort_texts
 from ..tasks.sentiment import sentiment_each as judge
 from ..tasks.summarize import SummaryOptions
 from ..tasks.summarize import summarize as write_summary
-from ..tasks.translate import translate as write_translation
 from ..transcripts import clean
 from . import api_jobs
 from . import models as models_tab
 from .api_jobs import asker
 from .events import MODEL_QUEUE, bind
 from .glossary import rows_of
+from .languages import translation
 from .model_choice import wanted
 from .owners import owner_of
 from .services import Services
@@ -121,10 +121,8 @@ def translate(
     """
     text = _text(text, "text")
     services.guard.characters(text)
-    languages, terms = [normalise(tag) if tag else "" for tag in (target, source)], rows_of(glossary)
-    moments = stream(
-        services, request, "translate", model, lambda e: write_translation(e, text, *languages, glossary=terms)
-    )
+    pair = (normalise(source) if source else "", normalise(target) if target else "")
+    moments = translation(services, request, model, text, pair, rows_of(glossary))
     return result(moments).value.text
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -14,13 +14,13 @@ import gradio as gr
 from ..glossaries import Row
 from ..messages import LANGUAGES, Message, say, words
 from ..tasks.language import Detection, normalise
-from ..tasks.translate import TranslationUpdate, Written, sides, translate
-from . import glossary, whole_document
+from ..tasks.translate import TranslationUpdate, Written
+from . import glossary, languages, whole_document
 from .events import QUIET, bind
 from .job_panel import Kind, look
 from .line import Work
+from .model_choice import AUTO
 from .notice import notice, quiet
-from .owners import owner_of
 from .pairs import pairs_html
 from .services import Services
 from .text_tab import (
@@ -36,9 +36,8 @@ from .text_tab import (
 )
 from .whole_document import folded, written_card
 from .words import language_of, tell, w
-from .work import Made, stream
+from .work import Made
 
-AUTO = "auto"
 MOST_KNOWN = 5000
 """Sentences that a page remembers, so that only what is changed is translated again."""
 MOST_PAIRS = 200
@@ -115,7 +114,7 @@ def _build_text(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
     demo.load(linked, None, [tab.parent, text, source, target, status], **QUIET)
     sides = [source, target, text, translation]
     swap.click(bind(_swap), sides, sides, **QUIET)
-    model.change(bind(_offer, services), [model, source, target], [source, target], **QUIET)
+    model.change(bind(languages.offered, services, True), [model, source, target], [source, target], **QUIET)
     wire_given(services, demo, tab, "translate", page.given, status, work)
 
 
@@ -127,34 +126,13 @@ def _build_document(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
         return sides
 
     page = whole_document.build(services, demo, tab, DEED, widgets, _start)
-    page.model.change(bind(_offer, services), [page.model, *sides], sides, **QUIET)
+    page.model.change(bind(languages.offered, services, False), [page.model, *sides], sides, **QUIET)
 
 
 def _side(services: Services, side: int, elem_id: str) -> gr.Dropdown:
     """The language to translate from (0) or to (1)."""
     label = w("translate.target" if side else "translate.source")
-    return gr.Dropdown(_languages(services, "")[side], value=AUTO, label=label, elem_id=elem_id)
-
-
-def _languages(services: Services, model_id: str) -> tuple[list[Any], list[Any]]:
-    """Choices for both sides: what a model offers; for Auto, what any model that is here or packaged does."""
-    models = [services.catalog.model(model_id)] if model_id else services.catalog.models("translate")
-    here = [m for m in models if model_id or m.packaged or services.sources.where(m)]
-    sources, targets = (dict.fromkeys(code for m in here for code in sides(m)[side]) for side in (0, 1))
-    return [(w("translate.auto"), AUTO), *_named(sources)], [(w("translate.auto_target"), AUTO), *_named(targets)]
-
-
-def _named(codes: Iterable[str]) -> list[Any]:
-    return [(w(f"language.{code}"), code) for code in codes]
-
-
-def _offer(services: Services, model: str, source: str, target: str, request: gr.Request) -> tuple[Any, Any]:
-    found = None if model == AUTO else services.catalog.resolve(model, owner_of(services.settings, request))[0]
-    both = zip(_languages(services, found.id if found else ""), (source, target), strict=True)
-    return tuple(
-        gr.update(choices=choices, value=chosen if chosen in {code for _, code in choices} else AUTO)
-        for choices, chosen in both
-    )
+    return gr.Dropdown(languages.choices(services)[side], value=AUTO, label=label, elem_id=elem_id)
 
 
 def run(
@@ -174,13 +152,7 @@ def run(
     if len(known) > MOST_KNOWN:
         known.clear()
     terms = glossary.terms_of(services, request)
-    moments = stream(
-        services,
-        request,
-        "translate",
-        model,
-        lambda engine: translate(engine, text, target, source, glossary=terms, known=known),
-    )
+    moments = languages.translation(services, request, model, text, (source, target), terms, known)
     language = language_of(request)
     begun: dict[Any, Any] = {page.pairs: ""} | ({page.found: gr.update(visible=False)} if source else {})
     yield from with_buttons(

@@ -299,3 +299,42 @@ def test_sentences_and_translations_stand_side_by_side(text):
     assert aligned.source.join() == text
     assert aligned.target.join() == update.text
     assert len(aligned.source) == len(aligned.target) == len(aligned.alarms) == update.total
+
+
+# ---- by way of English ----
+
+
+def one_way(first: str, second: str) -> FakeEngine:
+    """Writes which way it went: `zh>en(...)`."""
+    answer = lambda request: f"{'>'.join(request.languages)}({request.prompt})"  # noqa: E731
+    return FakeEngine.of(answer, kind="seq2seq", chat=False, family="marian", languages=(first, second), name=second)
+
+
+def test_two_models_that_go_one_way_are_chained_and_that_is_said():
+    first, second = one_way("zh", "en"), one_way("en", "de")
+    update = list(translate(first, "今天天气很好。\n\n再见。", "de", "zh", onward=second))[-1]
+    assert update.text == "en>de(zh>en(今天天气很好。))\n\nen>de(zh>en(再见。))"
+    assert (update.done, update.total) == (2, 2)
+    assert [note.code for note in update.notes] == ["reason.translation_pivot"]
+
+
+def test_an_english_paragraph_takes_one_step_only():
+    first, second = one_way("zh", "en"), one_way("en", "de")
+    text = "今天的天气非常好，我们去公园散步吧。\n\nThe museum opens at nine in the morning on weekdays."
+    update = list(translate(first, text, "de", "", onward=second))[-1]
+    assert update.text.endswith("en>de(The museum opens at nine in the morning on weekdays.)")
+    assert len(first.asked) == 1
+
+
+def test_where_the_first_step_gives_nothing_the_sentence_stays():
+    silent = FakeEngine.of(lambda request: " ", kind="seq2seq", chat=False, family="marian", languages=("zh", "en"))
+    second = one_way("en", "de")
+    update = list(translate(silent, "再见。", "de", "zh", onward=second))[-1]
+    assert (update.text, second.asked) == ("再见。", [])
+    assert update.warnings[0].code == "reason.translation_empty"
+
+
+def test_a_language_that_neither_model_has_is_refused():
+    with pytest.raises(BadInput) as refused:
+        list(translate(one_way("zh", "en"), "再见。", "fr", "zh", onward=one_way("en", "de")))
+    assert refused.value.code == "translation_language"
