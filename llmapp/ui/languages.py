@@ -1,4 +1,4 @@
-"""Which languages can be chosen for a translation, and which model goes from one to another, or which two by English."""
+"""Which languages can be chosen for a translation, and which model, or which two by English, go from one to another."""
 
 from __future__ import annotations
 
