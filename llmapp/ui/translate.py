@@ -15,7 +15,7 @@ from ..glossaries import Row
 from ..messages import LANGUAGES, Message, say, words
 from ..tasks.language import Detection, normalise
 from ..tasks.translate import TranslationUpdate, Written
-from . import glossary, languages, whole_document
+from . import glossary, languages, reference, whole_document
 from .events import QUIET, bind
 from .job_panel import Kind, look
 from .line import Work
@@ -105,6 +105,7 @@ def _build_text(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
             status = gr.HTML(elem_id="translate-status", padding=False)
             made = gr.HTML(padding=False)
     pairs = gr.HTML(elem_id="translate-pairs", padding=False)
+    reference.build(services, translation)
     given = Given(text, upload, model, run_button, stop)
     page = Page(given, source, target, swap, status, translation, made, found, pairs, gr.State({}))
     starts = [(run_button.click, run), (found.input, run_from)]
@@ -212,7 +213,8 @@ def _candidates(source: str, found: Detection, request: gr.Request) -> Any:
         (tell(request, "translate.candidate", language=tell(request, f"language.{tag}"), sure=sure.get(tag, 0.0)), tag)
         for tag in dict.fromkeys((source, *sure))
     ]
-    return gr.update(choices=choices, value=source, visible=bool(sure))
+    label = tell(request, "translate.found" if len(choices) > 1 else "translate.found_alone")
+    return gr.update(choices=choices, value=source, label=label, visible=bool(sure))
 
 
 def _linked(services: Services, page: Page, tabs: gr.Tabs, request: gr.Request) -> dict[Any, Any]:
