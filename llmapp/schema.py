@@ -53,7 +53,17 @@ CREATE TABLE usage (
     PRIMARY KEY (owner, minute)
 ) WITHOUT ROWID;
 """
-MIGRATIONS: tuple[str, ...] = (CONVERSATIONS, SEARCH_AND_USAGE)
+GLOSSARY = """
+CREATE TABLE glossary (
+    owner TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    term TEXT NOT NULL,
+    translation TEXT NOT NULL,
+    target TEXT NOT NULL,
+    PRIMARY KEY (owner, position)
+) WITHOUT ROWID;
+"""
+MIGRATIONS: tuple[str, ...] = (CONVERSATIONS, SEARCH_AND_USAGE, GLOSSARY)
 """Script n brings a file of version n to version n + 1. Only ever append."""
 
 # FTS5 can not even open an index whose first two rows are broken; these are what it starts an empty one with.

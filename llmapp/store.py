@@ -110,12 +110,17 @@ class Store:
         """Files set aside because they were newer than this program or damaged, newest first."""
         return sorted([*self._beside("newer"), *self._beside("damaged")], key=_stamp_of, reverse=True)
 
-    def erase_copies(self, statement: str, values: Sequence[object]) -> list[Path]:
-        """Run a DELETE in every backup and kept file too; returns those that could not be read."""
+    def erase_copies(self, statement: str, values: Sequence[object], table: str = "") -> list[Path]:
+        """Run a DELETE in every backup and kept file too; returns those that could not be read.
+
+        With `table`, copies that are older than that table are passed by.
+        """
         unreadable = []
         for copy in (*self.backups, *self.kept):
             try:
                 with closing(_connection(copy)) as db:
+                    if table and not _has(db, table):
+                        continue
                     # Of a damaged file a DELETE may reach only a part; VACUUM, which reads all, tells.
                     if db.execute(statement, values).rowcount or copy in self.kept:
                         _forget_words(db)
@@ -289,13 +294,17 @@ def _connection(path: Path, mode: str = "rwc", wait_s: float = BUSY_S) -> sqlite
 
 def _forget_words(db: sqlite3.Connection) -> None:
     """Merge the index until no deleted text's trigrams are left: in steps, so that others can write meanwhile."""
-    if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'search'").fetchone():
+    if not _has(db, "search"):
         return
     pages, before = -MERGE_PAGES, -2
     while db.total_changes - before >= 2:
         before = db.total_changes
         db.execute("INSERT INTO search (search, rank) VALUES ('merge', ?)", (pages,))
         pages = MERGE_PAGES
+
+
+def _has(db: sqlite3.Connection, table: str) -> bool:
+    return db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone() is not None
 
 
 def _version(db: sqlite3.Connection) -> int:

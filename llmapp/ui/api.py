@@ -23,12 +23,13 @@ from ..tasks.sentiment import classify_each as sort_texts
 from ..tasks.sentiment import sentiment_each as judge
 from ..tasks.summarize import SummaryOptions
 from ..tasks.summarize import summarize as write_summary
-from ..tasks.translate import translate as write_translation
 from ..transcripts import clean
 from . import api_jobs
 from . import models as models_tab
 from .api_jobs import asker
 from .events import MODEL_QUEUE, bind
+from .glossary import rows_of
+from .languages import translation
 from .model_choice import wanted
 from .owners import owner_of
 from .services import Services
@@ -106,6 +107,7 @@ def translate(
     target: str = "",
     source: str = "",
     model: str = "auto",
+    glossary: dict[str, str | None] | None = None,
     request: gr.Request | None = None,
 ) -> str:
     """Translate a text line by line.
@@ -113,13 +115,14 @@ def translate(
     Args:
         text: what to translate
         target: language to translate to, such as "de"; empty makes Chinese of English and English of all else
-        source: language the text is in; empty finds out
+        source: language the text is in; empty finds out, paragraph by paragraph
         model: an id that `models` lists, or "auto"
+        glossary: terms with their translations, {"file": "Datei"}; an empty translation leaves a term alone
     """
     text = _text(text, "text")
     services.guard.characters(text)
-    languages = [normalise(tag) if tag else "" for tag in (target, source)]
-    moments = stream(services, request, "translate", model, lambda e: write_translation(e, text, *languages))
+    pair = (normalise(source) if source else "", normalise(target) if target else "")
+    moments = translation(services, request, model, text, pair, rows_of(glossary))
     return result(moments).value.text
 
 

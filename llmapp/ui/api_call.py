@@ -25,7 +25,7 @@ T = TypeVar("T")
 Arguments = Mapping[str, Any]
 MOST = 20
 """Calls that are shown for one result; beyond, a table is the way."""
-GIVEN = ("text", "message", "history", "sampling", "model")
+GIVEN = ("text", "message", "history", "sampling", "glossary", "model")
 """Arguments that are no settings, or are said elsewhere."""
 
 
@@ -60,7 +60,7 @@ def folded_call(request: gr.Request, name: str, asked: Sequence[Arguments]) -> s
     if not 0 < len(asked) <= MOST:
         return ""
     language, base = language_of(request), address(request)
-    given = [{key: value for key, value in each.items() if value not in ("", None, [])} for each in asked]
+    given = [{key: value for key, value in each.items() if value not in ("", None, [], {})} for each in asked]
     copied, copy = (escape(say(f"api_call.{code}", language)) for code in ("copied", "copy"))
     button = f'<button type="button" data-done="{copied}">{copy}</button>'
     parts = "".join(

@@ -23,6 +23,7 @@ from . import sentiment_table
 from . import summarize as summarize_tab
 from . import translate as translate_tab
 from .downloads import offer
+from .glossary import rows_of
 from .job_panel import result_file
 from .owners import owner_of
 from .services import Services
@@ -105,6 +106,7 @@ def translate_file(
     target: str = "",
     source: str = "",
     model: str = "auto",
+    glossary: dict[str, str | None] | None = None,
     request: gr.Request | None = None,
 ) -> str:
     """Translate a whole document line by line; returns a job id at once. `job_export` gives the text.
@@ -112,11 +114,13 @@ def translate_file(
     Args:
         file: a text, Markdown or PDF file
         target: language to translate to, such as "de"; empty makes Chinese of English and English of all else
-        source: language the document is in; empty finds out
+        source: language the document is in; empty finds out, paragraph by paragraph
         model: an id that `models` lists, or "auto"
+        glossary: terms with their translations, {"file": "Datei"}; an empty translation leaves a term alone
     """
     services.guard.request(request)
-    return translate_tab.start_job(services, request, _uploaded(file), model, target, source)
+    terms = rows_of(glossary)
+    return translate_tab.start_job(services, request, _uploaded(file), model, target, source, terms)
 
 
 def job(services: Services, job_id: str, request: gr.Request | None = None) -> dict[str, Any]:

@@ -30,3 +30,12 @@ if (copyText) {
   const facts = /\s*<small class="facts">.*?<\/small>/gs;
   navigator.clipboard.writeText = (text) => copyText(text.replace(facts, "").replaceAll("&lt;", "<"));
 }
+
+// In a translation, a sentence that is pointed at, tapped or reached by Tab lights up with its pair.
+for (const kind of ["mouseover", "focusin", "click"]) {
+  addEventListener(kind, ({ target }) => {
+    const place = target.closest?.("[data-pair]"), all = target.closest?.(".pairs");
+    document.querySelectorAll(".pairs .lit").forEach((each) => each.classList.remove("lit"));
+    if (place && all) all.querySelectorAll(`[data-pair="${place.dataset.pair}"]`).forEach((each) => each.classList.add("lit"));
+  });
+}

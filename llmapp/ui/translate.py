@@ -1,24 +1,28 @@
-"""The translate tab: a text in, its translation out, line for line; a whole document as a job."""
+"""The translate tab: a text in, its translation out, line for line; a whole document as a job; a glossary for both."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from ..messages import Message, say
-from ..tasks.language import normalise
-from ..tasks.translate import TranslationUpdate, sides, translate
-from . import whole_document
+from ..glossaries import Row
+from ..messages import LANGUAGES, Message, say, words
+from ..tasks.language import Detection, normalise
+from ..tasks.translate import TranslationUpdate, Written
+from . import glossary, languages, reference, whole_document
 from .api_call import Call
 from .events import QUIET, bind
 from .job_panel import Kind, look
 from .line import Work
+from .model_choice import AUTO
 from .notice import notice, quiet
-from .owners import owner_of
+from .pairs import pairs_html
 from .services import Services
 from .text_tab import (
     Given,
@@ -33,9 +37,12 @@ from .text_tab import (
 )
 from .whole_document import folded, written_card
 from .words import language_of, tell, w
-from .work import Made, stream
+from .work import Made
 
-AUTO = "auto"
+MOST_KNOWN = 5000
+"""Sentences that a page remembers, so that only what is changed is translated again."""
+MOST_PAIRS = 200
+"""Sentences shown side by side while more are coming; of a longer text they are shown when it is done."""
 
 
 @dataclass(frozen=True)
@@ -49,23 +56,29 @@ class Page:
     status: gr.HTML
     translation: gr.Textbox
     made: gr.HTML
+    found: gr.Radio
+    pairs: gr.HTML
+    known: gr.State
 
     def inputs(self) -> list[Any]:
         """In the order of `run`'s parameters."""
-        return [self.given.text, self.source, self.target, self.given.model]
+        return [self.given.text, self.source, self.target, self.given.model, self.found, self.known]
 
     def outputs(self) -> list[Any]:
         """What a run may change."""
-        return [self.translation, self.status, self.made, self.given.run, self.given.stop]
+        shown = [self.translation, self.status, self.made, self.found, self.pairs]
+        return [*shown, self.source, self.given.run, self.given.stop]
 
 
 def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
-    """Lay the tab out and wire it: one text, or a whole document."""
+    """Lay the tab out and wire it: one text, a whole document, the glossary."""
     with gr.Tabs(elem_id="translate-tabs"):
         with gr.Tab(w("text.one"), id="text"):
             _build_text(services, demo, tab)
         with gr.Tab(w("text.document"), id="document"):
             _build_document(services, demo, tab)
+        with gr.Tab(w("text.glossary"), id="glossary"):
+            glossary.build(services, demo)
 
 
 def _build_text(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
@@ -73,9 +86,11 @@ def _build_text(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
         source = _side(services, 0, "source")
         swap = gr.Button("⇄", size="sm", min_width=60, scale=0, elem_id="swap")
         target = _side(services, 1, "target")
+    found = gr.Radio([], label=w("translate.found"), visible=False, elem_id="translate-found")
     with gr.Row(equal_height=False):
         with gr.Column(min_width=320):
             text, upload = build_text("translate")
+            count = gr.HTML(elem_id="translate-count", padding=False)
             with gr.Accordion(w("work.more"), open=False):
                 model = build_model(services, "translate")
             run_button, stop = build_buttons("translate")
@@ -90,11 +105,18 @@ def _build_text(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
             )
             status = gr.HTML(elem_id="translate-status", padding=False)
             made = gr.HTML(padding=False)
-    page = Page(Given(text, upload, model, run_button, stop), source, target, swap, status, translation, made)
-    work = Work([(run_button.click, run)], page, page.inputs(), page.outputs())
+    pairs = gr.HTML(elem_id="translate-pairs", padding=False)
+    reference.build(services, translation)
+    given = Given(text, upload, model, run_button, stop)
+    page = Page(given, source, target, swap, status, translation, made, found, pairs, gr.State({}))
+    starts = [(run_button.click, run), (found.input, run_from)]
+    work = Work(starts, page, page.inputs(), page.outputs())
+    text.change(None, [text], [count], js=_COUNT, **QUIET)
+    linked = bind(_linked, services, page, tab.parent, said=status)
+    demo.load(linked, None, [tab.parent, text, source, target, status], **QUIET)
     sides = [source, target, text, translation]
     swap.click(bind(_swap), sides, sides, **QUIET)
-    model.change(bind(_offer, services), [model, source, target], [source, target], **QUIET)
+    model.change(bind(languages.offered, services, True), [model, source, target], [source, target], **QUIET)
     wire_given(services, demo, tab, "translate", page.given, status, work)
 
 
@@ -106,49 +128,54 @@ def _build_document(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
         return sides
 
     page = whole_document.build(services, demo, tab, DEED, widgets, _start)
-    page.model.change(bind(_offer, services), [page.model, *sides], sides, **QUIET)
+    page.model.change(bind(languages.offered, services, False), [page.model, *sides], sides, **QUIET)
 
 
 def _side(services: Services, side: int, elem_id: str) -> gr.Dropdown:
     """The language to translate from (0) or to (1)."""
     label = w("translate.target" if side else "translate.source")
-    return gr.Dropdown(_languages(services, "")[side], value=AUTO, label=label, elem_id=elem_id)
-
-
-def _languages(services: Services, model_id: str) -> tuple[list[Any], list[Any]]:
-    """Choices for both sides: what a model offers; for Auto, what any model that is here or packaged does."""
-    models = [services.catalog.model(model_id)] if model_id else services.catalog.models("translate")
-    here = [m for m in models if model_id or m.packaged or services.sources.where(m)]
-    sources, targets = (dict.fromkeys(code for m in here for code in sides(m)[side]) for side in (0, 1))
-    return [(w("translate.auto"), AUTO), *_named(sources)], [(w("translate.auto_target"), AUTO), *_named(targets)]
-
-
-def _named(codes: Iterable[str]) -> list[Any]:
-    return [(w(f"language.{code}"), code) for code in codes]
-
-
-def _offer(services: Services, model: str, source: str, target: str, request: gr.Request) -> tuple[Any, Any]:
-    found = None if model == AUTO else services.catalog.resolve(model, owner_of(services.settings, request))[0]
-    both = zip(_languages(services, found.id if found else ""), (source, target), strict=True)
-    return tuple(
-        gr.update(choices=choices, value=chosen if chosen in {code for _, code in choices} else AUTO)
-        for choices, chosen in both
-    )
+    return gr.Dropdown(languages.choices(services)[side], value=AUTO, label=label, elem_id=elem_id)
 
 
 def run(
-    services: Services, page: Page, text: str, source: str, target: str, model: str, request: gr.Request
+    services: Services,
+    page: Page,
+    text: str,
+    source: str,
+    target: str,
+    model: str,
+    _found: str | None,
+    known: dict[str, Written],
+    request: gr.Request,
 ) -> Iterator[dict[Any, Any]]:
-    """Translate what was given; lines appear as they are done."""
+    """Translate what was given; lines appear as they are done. What was translated before on this page is not again."""
     text = need_text(services, text)
     source, target = map(_chosen, (source, target))
-    moments = stream(services, request, "translate", model, lambda engine: translate(engine, text, target, source))
-    call, language = (
-        Call(request, "translate", {"text": text, "target": target, "source": source}),
-        language_of(request),
-    )
-    updates = (_moment(page, moment, language, request) for moment in call.hear(moments))
+    if len(known) > MOST_KNOWN:
+        known.clear()
+    terms = glossary.terms_of(services, request)
+    moments = languages.translation(services, request, model, text, (source, target), terms, known)
+    asked = {"text": text, "target": target, "source": source, "glossary": glossary.argument_of(terms, target)}
+    call, language = Call(request, "translate", asked), language_of(request)
+    begun: dict[Any, Any] = {page.pairs: ""} | ({page.found: gr.update(visible=False)} if source else {})
+    updates = chain([begun], (_moment(page, moment, language, request) for moment in call.hear(moments)))
     yield from with_buttons(page.given, updates, page.made, call)
+
+
+def run_from(
+    services: Services,
+    page: Page,
+    text: str,
+    _source: str,
+    target: str,
+    model: str,
+    found: str,
+    known: dict[str, Written],
+    request: gr.Request,
+) -> Iterator[dict[Any, Any]]:
+    """Translate again from another language than the one that was found."""
+    for moment in run(services, page, text, found, target, model, found, known, request):
+        yield {**moment, page.source: found, page.found: gr.update(visible=True)}
 
 
 def _moment(
@@ -158,15 +185,50 @@ def _moment(
         return {page.status: waiting(moment, language)}
     update = moment.value
     done = tell(request, "translate.sentences", done=update.done, total=update.total)
-    notes = [notice(note.text(language)) for note in (*update.warnings, *update.notes)]
-    found = tell(
+    to_see = sum(map(bool, update.aligned.alarms))
+    doubtful = tell(request, "translate.to_see", count=to_see) if to_see else ""
+    about_text = [warning for warning in update.warnings if "sentence" not in warning.values]
+    notes = [notice(note.text(language)) for note in (*about_text, *update.notes)]
+    direction = tell(
         request,
         "translate.direction",
         source=tell(request, f"language.{update.source}"),
         target=tell(request, f"language.{update.target}"),
     )
-    status = quiet(done) + "".join(notes)
-    return {page.translation: update.text, page.status: status, page.made: made_line(moment, language, found)}
+    shown = {
+        page.translation: update.text,
+        page.status: quiet(done) + notice(doubtful) + "".join(notes),
+        page.made: made_line(moment, language, direction),
+    }
+    if update.done == update.total or update.total <= MOST_PAIRS:
+        shown[page.pairs] = pairs_html(update.aligned, language)
+    if update.detection:
+        shown[page.found] = _candidates(update.source, update.detection, request)
+    return shown
+
+
+def _candidates(source: str, found: Detection, request: gr.Request) -> Any:
+    """The language that was taken, with how sure that is, and others it may be, to press."""
+    sure = dict(found.candidates)
+    choices = [
+        (tell(request, "translate.candidate", language=tell(request, f"language.{tag}"), sure=sure.get(tag, 0.0)), tag)
+        for tag in dict.fromkeys((source, *sure))
+    ]
+    label = tell(request, "translate.found" if len(choices) > 1 else "translate.found_alone")
+    return gr.update(choices=choices, value=source, label=label, visible=bool(sure))
+
+
+def _linked(services: Services, page: Page, tabs: gr.Tabs, request: gr.Request) -> dict[Any, Any]:
+    """An address with ?q=, ?source= or ?target= opens this tab filled in. Raises BadInput for an unknown language."""
+    asked = {name: str(request.query_params.get(name) or "") for name in ("q", "source", "target")}
+    if not any(asked.values()):
+        return {page.status: gr.skip()}
+    services.guard.characters(asked["q"])
+    shown: dict[Any, Any] = {tabs: gr.update(selected="translate")}
+    for widget, tag in ((page.source, asked["source"]), (page.target, asked["target"])):
+        if tag and tag != AUTO:
+            shown[widget] = normalise(tag)
+    return shown | ({page.given.text: asked["q"]} if asked["q"] else {})
 
 
 def _swap(source: str, target: str, text: str, translation: str) -> tuple[str, str, str, str]:
@@ -177,10 +239,20 @@ def _chosen(side: str) -> str:
     return "" if side == AUTO else side
 
 
-def start_job(services: Services, request: gr.Request | None, path: Path, model: str, target: str, source: str) -> str:
+def start_job(
+    services: Services,
+    request: gr.Request | None,
+    path: Path,
+    model: str,
+    target: str,
+    source: str,
+    terms: Sequence[Row] = (),
+) -> str:
     """Start translating a document and return the job's id at once. Raises BadInput for an unknown language."""
-    options = {side: normalise(tag) if tag else "" for side, tag in (("target", target), ("source", source))}
-    return whole_document.start_job(services, request, path, DEED, model, options)
+    options: dict[str, Any] = {
+        side: normalise(tag) if tag else "" for side, tag in (("target", target), ("source", source))
+    }
+    return whole_document.start_job(services, request, path, DEED, model, options | {"glossary": list(terms)})
 
 
 def _start(
@@ -192,7 +264,8 @@ def _start(
     target: str,
     request: gr.Request,
 ) -> dict[Any, Any]:
-    job = start_job(services, request, Path(path), model, _chosen(target), _chosen(source))
+    terms = glossary.terms_of(services, request)
+    job = start_job(services, request, Path(path), model, _chosen(target), _chosen(source), terms)
     return look(services, page.panel, job, request)
 
 
@@ -209,3 +282,10 @@ def _card(report: Mapping[str, Any], language: str) -> str:
 
 KIND = Kind("translate_file", ("text",), _card)
 DEED = whole_document.Deed("translate", KIND)
+# Counted in the browser, at each key; its words are those of the page.
+_COUNT = f"""text => {{
+  const words = {json.dumps({each: words(each)["translate.characters"] for each in LANGUAGES}, ensure_ascii=False)};
+  const template = words[navigator.language.startsWith("zh") ? "zh" : "en"];
+  const count = [...(text || "")].length;
+  return count ? `<p class="quiet">${{template.replace("{{count}}", count.toLocaleString())}}</p>` : "";
+}}"""

@@ -235,3 +235,106 @@ def test_closing_stops_the_work():
     next(stream)
     stream.close()
     assert engine.batches == [BATCH]
+
+
+# ---- mixed text, and what is remembered ----
+
+MIXED = """The museum opens at nine in the morning on weekdays.
+
+Die Karten kosten fünf Euro, Kinder zahlen natürlich nichts.
+
+  Please leave your bags and coats at the entrance."""
+
+
+def test_each_paragraph_is_translated_from_its_own_language():
+    engine = seq2seq()
+    update = last(engine, MIXED, "fr", "")
+    assert update.text == MIXED.upper()
+    assert {request.languages for request in engine.asked} == {("en", "fr"), ("de", "fr")}
+    assert [warning.code for warning in update.warnings] == ["reason.paragraphs_from"]
+    assert "German, translated from it: 1" in update.warnings[0].text("en")
+    assert update.source == "en"
+
+
+def test_a_paragraph_in_the_target_language_stays_and_that_is_said():
+    engine = seq2seq()
+    update = last(engine, MIXED, "de", "")
+    kept = MIXED.split("\n\n")[1]
+    assert update.text == MIXED.upper().replace(kept.upper(), kept)
+    assert [warning.code for warning in update.warnings] == ["reason.paragraphs_kept"]
+    assert len(engine.asked) == 2
+
+
+def test_a_paragraph_in_a_language_that_the_model_lacks_stays():
+    text = f"{MIXED}\n\nHet museum is op maandag gesloten vanwege de jaarlijkse schoonmaak."
+    update = last(seq2seq(), text, "fr", "")
+    assert update.text.endswith("jaarlijkse schoonmaak.")
+    assert "Dutch, which Fake does not translate" in " ".join(each.text("en") for each in update.warnings)
+
+
+def test_a_source_that_was_given_holds_for_every_paragraph():
+    engine = seq2seq()
+    last(engine, MIXED, "fr", "en")
+    assert {request.languages for request in engine.asked} == {("en", "fr")}
+
+
+def test_only_what_changed_is_asked_for_again():
+    engine, known = seq2seq(), {}
+    list(translate(engine, MIXED, "fr", "", known=known))
+    assert len(engine.asked) == 3
+    changed = MIXED.replace("nine", "ten")
+    update = list(translate(engine, changed, "fr", "", known=known))[-1]
+    assert update.text == changed.upper()
+    assert [request.prompt for request in engine.asked[3:]] == [changed.split("\n\n")[0]]
+    list(translate(engine, MIXED, "es", "", known=known))
+    assert len(engine.asked) == 7
+    list(translate(engine, MIXED, "es", "", known=known, glossary=[["bags", "bolsas"]]))
+    assert len(engine.asked) == 9  # the sentence with the new term, and its repair
+
+
+@given(TEXT)
+def test_sentences_and_translations_stand_side_by_side(text):
+    update = last(seq2seq(), text)
+    aligned = update.aligned
+    assert aligned.source.join() == text
+    assert aligned.target.join() == update.text
+    assert len(aligned.source) == len(aligned.target) == len(aligned.alarms) == update.total
+
+
+# ---- by way of English ----
+
+
+def one_way(first: str, second: str) -> FakeEngine:
+    """Writes which way it went: `zh>en(...)`."""
+    answer = lambda request: f"{'>'.join(request.languages)}({request.prompt})"  # noqa: E731
+    return FakeEngine.of(answer, kind="seq2seq", chat=False, family="marian", languages=(first, second), name=second)
+
+
+def test_two_models_that_go_one_way_are_chained_and_that_is_said():
+    first, second = one_way("zh", "en"), one_way("en", "de")
+    update = list(translate(first, "今天天气很好。\n\n再见。", "de", "zh", onward=second))[-1]
+    assert update.text == "en>de(zh>en(今天天气很好。))\n\nen>de(zh>en(再见。))"
+    assert (update.done, update.total) == (2, 2)
+    assert [note.code for note in update.notes] == ["reason.translation_pivot"]
+
+
+def test_an_english_paragraph_takes_one_step_only():
+    first, second = one_way("zh", "en"), one_way("en", "de")
+    text = "今天的天气非常好，我们去公园散步吧。\n\nThe museum opens at nine in the morning on weekdays."
+    update = list(translate(first, text, "de", "", onward=second))[-1]
+    assert update.text.endswith("en>de(The museum opens at nine in the morning on weekdays.)")
+    assert len(first.asked) == 1
+
+
+def test_where_the_first_step_gives_nothing_the_sentence_stays():
+    silent = FakeEngine.of(lambda request: " ", kind="seq2seq", chat=False, family="marian", languages=("zh", "en"))
+    second = one_way("en", "de")
+    update = list(translate(silent, "再见。", "de", "zh", onward=second))[-1]
+    assert (update.text, second.asked) == ("再见。", [])
+    assert update.warnings[0].code == "reason.translation_empty"
+
+
+def test_a_language_that_neither_model_has_is_refused():
+    with pytest.raises(BadInput) as refused:
+        list(translate(one_way("zh", "en"), "再见。", "fr", "zh", onward=one_way("en", "de")))
+    assert refused.value.code == "translation_language"
