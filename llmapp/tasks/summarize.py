@@ -7,7 +7,7 @@ for. Knows no page and no weights; everything is read, and how much so far is in
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import cast
@@ -16,11 +16,15 @@ from ..backend.engine import Engine, Finish, Piece, Request, Sampling, Turn
 from ..catalog import Model
 from ..errors import BadInput, TooLong
 from ..messages import Message, message
+from .documents import WORD, count_words
 from .language import detect, foreign, name, normalise
 from .splitting import chunks, sentences
 
 LENGTHS = {"sentence": 1, "short": 3, "medium": 6, "long": 12}
 """Sentences of a summary, at most."""
+
+FEWEST_WORDS, MOST_WORDS = 10, 2000
+"""Words that can be asked for."""
 
 FORMS = ("paragraph", "bullets", "headline")
 
@@ -54,12 +58,15 @@ _PREFACE_BEGINS = re.compile(
     re.IGNORECASE,
 )
 _BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+", re.MULTILINE)
-_WORD = re.compile(r"[\u3040-\u9fff]|[^\s\u3040-\u9fff]+")
+_WORD = re.compile(WORD)
 
 
 @dataclass(frozen=True)
 class SummaryOptions:
-    """What summary is wanted. An empty language is the text's own. Raises BadInput for what there is not."""
+    """What summary is wanted: `length` is one of `LENGTHS` or a number of words; an empty language is the text's own.
+
+    Raises BadInput for what there is not.
+    """
 
     length: str = "short"
     form: str = "paragraph"
@@ -67,13 +74,24 @@ class SummaryOptions:
     language: str = ""
 
     def __post_init__(self) -> None:
-        for knob, value, choices in (("length", self.length, LENGTHS), ("form", self.form, FORMS)):
-            if value not in choices:
-                raise BadInput("setting_choice", name=knob, value=value, choices=", ".join(choices))
+        if self.length not in LENGTHS and not FEWEST_WORDS <= self.words <= MOST_WORDS:
+            values = {"low": FEWEST_WORDS, "high": MOST_WORDS, "choices": ", ".join(LENGTHS)}
+            raise BadInput("summary_length", value=self.length, **values)
+        if self.form not in FORMS:
+            raise BadInput("setting_choice", name="form", value=self.form, choices=", ".join(FORMS))
         if len(self.focus) > FOCUS:
             raise TooLong("focus_too_long", chars=len(self.focus), limit=FOCUS)
         if self.language:
             object.__setattr__(self, "language", normalise(self.language))
+
+    @property
+    def words(self) -> int:
+        """How many words are wanted; 0 where `length` says it in another way."""
+        return int(self.length) if re.fullmatch("[0-9]{1,6}", self.length) else 0
+
+    def most_sentences(self, of: int) -> int:
+        """Sentences of the summary of a text that has so many: at most half of them."""
+        return min(LENGTHS.get(self.length, of), max(1, of // 2))
 
 
 @dataclass(frozen=True)
@@ -104,7 +122,7 @@ def summarize(engine: Engine, text: str, options: SummaryOptions | None = None) 
         raise BadInput("prompt_empty", model=engine.info.model.name)
     wish, notes = _wish(engine.info.model, text, options or SummaryOptions())
     part = replace(wish, form="paragraph", sentences=PART_SENTENCES)
-    update = SummaryUpdate("", 0, 1, 0, _words(text), notes=notes)
+    update = SummaryUpdate("", 0, 1, 0, count_words(text), notes=notes)
     for round_ in range(ROUNDS):
         pieces = _pieces(engine, text, wish)
         update = replace(update, parts=update.done_parts + len(pieces) + (len(pieces) > 1))
@@ -118,7 +136,7 @@ def summarize(engine: Engine, text: str, options: SummaryOptions | None = None) 
                 answer = written
                 yield update
             short.append(answer)
-            read = min(update.words_total, update.words_read + _words(piece))
+            read = min(update.words_total, update.words_read + count_words(piece))
             outline = tuple(short) if round_ == 0 else update.outline
             update = replace(update, done_parts=update.done_parts + 1, words_read=read, outline=outline)
         text = "\n".join(short)
@@ -127,6 +145,21 @@ def summarize(engine: Engine, text: str, options: SummaryOptions | None = None) 
     update = replace(update, words_read=update.words_total)
     for answer, finish in _answers(engine, text, wish):
         yield replace(update, text=answer, done_parts=update.parts - (not finish), finish=finish)
+
+
+def own_language(text: str) -> str:
+    """The language of a text; empty where that is not certain."""
+    found = detect(text)
+    return found.language if found.certain else ""
+
+
+def formed(parts: Sequence[str], form: str, language: str) -> str:
+    """Sentences as a paragraph, as bullets, or the first as a headline."""
+    if form == "headline":
+        return parts[0].strip(" #*\"'“”").rstrip(".。")
+    if form == "bullets":
+        return "\n".join(f"- {each}" for each in parts)
+    return ("" if language in _SPACELESS else " ").join(parts)
 
 
 @dataclass(frozen=True)
@@ -209,14 +242,12 @@ def _cleaned(raw: str, wish: _Wish, finish: Finish) -> tuple[str, bool]:
         line, goes_on, _ = body.partition("\n")
         first, *more = sentences(line, wish.language) or [""]
         straight = _until_it_circles(first, _circle(wish))
-        return straight.strip(" #*\"'“”").rstrip(".。"), bool(goes_on or more or straight != first)
+        return formed([straight], "headline", wish.language), bool(goes_on or more or straight != first)
     found = list(sentences(" ".join(body.split()), wish.language))
     if finish == "length" and len(found) > 1:
         found.pop()
     kept, enough = _kept(found, wish)
-    if wish.form == "bullets":
-        return "\n".join(f"- {each}" for each in kept), enough
-    return ("" if wish.language in _SPACELESS else " ").join(kept), enough
+    return formed(kept, wish.form, wish.language), enough
 
 
 def _kept(found: list[str], wish: _Wish) -> tuple[list[str], bool]:
@@ -246,7 +277,3 @@ def _until_it_circles(sentence: str, circle: int) -> str:
             return sentence[: words[i].start()].rstrip(" ,;，；、") + " …"
         seen.add(run)
     return sentence
-
-
-def _words(text: str) -> int:
-    return len(_WORD.findall(text))
