@@ -88,7 +88,8 @@ def extract(text: str, options: SummaryOptions | None = None, engine: Engine | N
     vectors = np.concatenate(rows)
     about = vectors[len(found)] if options.focus else None
     taken = choose(found, vectors[: len(found)], options, about, ENCODED if engine else WORDS)
-    yield replace(update, text=formed([found[i] for i in taken], options.form, language), finish="stop")
+    made = formed([found[i] for i in taken], options.form, language)
+    yield replace(update, text=made, finish="stop", places=tuple(taken))
 
 
 def sentences_of(text: str, language: str) -> list[str]:

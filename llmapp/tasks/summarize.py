@@ -100,7 +100,8 @@ class SummaryUpdate:
 
     `words_read` of `words_total` words of the text were read (a Chinese or Japanese character is a word).
     `finish` is empty until the end, then why it ended: "length" means that a sentence may be cut. `outline` holds what
-    was kept of each part of the text, in their order; a text that is read in one go has none.
+    was kept of each part of the text, in their order; a text that is read in one go has none. `places` are those of
+    the sentences that were taken from the text as they stand, counted from 0.
     """
 
     text: str
@@ -111,6 +112,7 @@ class SummaryUpdate:
     finish: Finish = ""
     notes: tuple[Message, ...] = ()
     outline: tuple[str, ...] = ()
+    places: tuple[int, ...] = ()
 
 
 def summarize(engine: Engine, text: str, options: SummaryOptions | None = None) -> Iterator[SummaryUpdate]:
