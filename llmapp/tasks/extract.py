@@ -74,7 +74,7 @@ def extract(text: str, options: SummaryOptions | None = None, engine: Engine | N
     language = own_language(text)
     found = sentences_of(text, language)
     batches = -(-len(found) // TOGETHER) if engine else 1
-    update = SummaryUpdate("", 0, batches, 0, count_words(text), notes=_notes(options, language))
+    update = SummaryUpdate("", 0, batches, 0, count_words(text), notes=_notes(options, language, engine))
     yield update
     asked = [*found, *([options.focus] if options.focus else [])]
     rows = []
@@ -165,8 +165,9 @@ def _whole(texts: Sequence[str], sizes: Sequence[int]) -> NDArray[np.bool_]:
     return np.array([size >= LEAST and bool(_ENDS.search(text)) for text, size in zip(texts, sizes, strict=True)])
 
 
-def _notes(options: SummaryOptions, language: str) -> tuple[Message, ...]:
-    """A summary that is taken from the text can not be in another language."""
-    if not options.language or not language or options.language == language:
-        return ()
-    return (message("reason.extract_language", language=Message(f"language.{language}")),)
+def _notes(options: SummaryOptions, language: str, engine: Engine | None) -> tuple[Message, ...]:
+    """What was compared without a model, and that what is taken from a text can not be in another language."""
+    notes = [] if engine else [message("reason.extract_words")]
+    if options.language and language and options.language != language:
+        notes.append(message("reason.extract_language", language=Message(f"language.{language}")))
+    return tuple(notes)

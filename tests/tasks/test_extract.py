@@ -99,8 +99,10 @@ def test_chinese_is_compared_by_pairs_of_characters():
 
 
 def test_a_summary_in_another_language_can_not_be_taken():
-    assert [note.code for note in last(CATS, language="de").notes] == ["reason.extract_language"]
-    assert last(CATS, language="en").notes == ()
+    encoder = FakeEngine.of(kind="encoder")
+    assert [note.code for note in last(CATS, encoder, language="de").notes] == ["reason.extract_language"]
+    assert last(CATS, encoder, language="en").notes == ()
+    assert [note.code for note in last(CATS).notes] == ["reason.extract_words"]
 
 
 def test_it_says_how_far_it_is():
