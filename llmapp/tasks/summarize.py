@@ -34,6 +34,12 @@ PART = 1024
 PART_SENTENCES = 3
 """Sentences kept of each part."""
 
+WORDS = 18
+"""Words that a sentence has, about."""
+
+ENOUGH = 0.75
+"""Share of the words asked for from which a summary is long enough."""
+
 SENTENCE = 48
 """Tokens that a sentence may have: twice those of a usual one."""
 
@@ -123,7 +129,7 @@ def summarize(engine: Engine, text: str, options: SummaryOptions | None = None) 
     if not text.strip():
         raise BadInput("prompt_empty", model=engine.info.model.name)
     wish, notes = _wish(engine.info.model, text, options or SummaryOptions())
-    part = replace(wish, form="paragraph", sentences=PART_SENTENCES)
+    part = replace(wish, form="paragraph", sentences=PART_SENTENCES, words=0)
     update = SummaryUpdate("", 0, 1, 0, count_words(text), notes=notes)
     for round_ in range(ROUNDS):
         pieces = _pieces(engine, text, wish)
@@ -145,7 +151,7 @@ def summarize(engine: Engine, text: str, options: SummaryOptions | None = None) 
     else:
         raise RuntimeError(f"{ROUNDS} rounds did not shorten the text enough")
     update = replace(update, words_read=update.words_total)
-    for answer, finish in _answers(engine, text, wish):
+    for answer, finish in _as_long_as_asked(engine, text, wish):
         yield replace(update, text=answer, done_parts=update.parts - (not finish), finish=finish)
 
 
@@ -166,13 +172,14 @@ def formed(parts: Sequence[str], form: str, language: str) -> str:
 
 @dataclass(frozen=True)
 class _Wish:
-    """What one reading is to give. `said` is the language to name in the question, if any."""
+    """What one reading is to give. `said` is the language to name in the question, if any; 0 words leaves them open."""
 
     form: str
     sentences: int
     focus: str
     language: str
     said: str
+    words: int = 0
 
 
 def _wish(model: Model, text: str, options: SummaryOptions) -> tuple[_Wish, tuple[Message, ...]]:
@@ -187,7 +194,13 @@ def _wish(model: Model, text: str, options: SummaryOptions) -> tuple[_Wish, tupl
         notes.append(message("reason.summary_rough", model=model.name))
     if warning := foreign(found, model):
         notes.append(warning)
-    return _Wish(options.form, min(LENGTHS[options.length], most), options.focus, language, said), tuple(notes)
+    words = 0 if options.form == "headline" else min(options.words, count_words(text))
+    number = _sentences(words) if words else min(LENGTHS.get(options.length, 1), most)
+    return _Wish(options.form, number, options.focus, language, said, words), tuple(notes)
+
+
+def _sentences(words: int) -> int:
+    return max(1, round(words / WORDS))
 
 
 def _pieces(engine: Engine, text: str, wish: _Wish) -> list[str]:
@@ -214,13 +227,43 @@ def _prompt(model: Model, text: str, wish: _Wish) -> str | tuple[Turn, ...]:
         return (Turn("user", f"{text}\n\nWrite a short headline{about} for the text above.{language}"),)
     what = f"what this text says about {wish.focus}" if wish.focus else "this text"
     how = "one sentence" if wish.sentences == 1 else f"{wish.sentences} sentences"
+    how += f", about {wish.words} words" if wish.words else ""
     return (Turn("user", f"Summarize {what} in {how}.{language}\n\n{text}"),)
+
+
+def _as_long_as_asked(engine: Engine, text: str, wish: _Wish) -> Iterator[tuple[str, Finish]]:
+    """`_answers`; where they stay far below the words asked for, again from smaller pieces of the text together."""
+    got = ""
+    end: Finish = ""
+    for got, end in _answers(engine, text, wish):
+        yield got, "" if wish.words else end
+    if not wish.words:
+        return
+    made = [got]
+    if count_words(got) < ENOUGH * wish.words:
+        short = max(1, count_words(got))
+        budget = max(SENTENCE, engine.count_tokens(text) * short // wish.words)
+        made = []
+        for piece in chunks(text, budget, engine.count_tokens, wish.language):
+            left = wish.words - count_words(" ".join(made))
+            if left < (1 - ENOUGH) * wish.words:
+                break
+            each = replace(wish, words=min(left, count_words(piece)), sentences=min(PART_SENTENCES, _sentences(left)))
+            for answer, finish in _answers(engine, piece, each):
+                yield _joined([*made, answer], wish), ""
+                end = finish
+            made.append(answer)
+    yield _joined(made, wish), end
+
+
+def _joined(made: Sequence[str], wish: _Wish) -> str:
+    return ("\n" if wish.form == "bullets" else "" if wish.language in _SPACELESS else " ").join(filter(None, made))
 
 
 def _answers(engine: Engine, text: str, wish: _Wish) -> Iterator[tuple[str, Finish]]:
     """What is written so far, cleaned, and why it ended; the last has a reason."""
     model = engine.info.model
-    most = min(SENTENCE * wish.sentences, max(16, engine.count_tokens(text) // 2))
+    most = min(SENTENCE * wish.sentences, max(16, engine.count_tokens(text) // (1 if wish.words else 2)))
     sampling = Sampling(temperature=0.0, max_new_tokens=most)
     # Engines stream from generators, whose close() the protocol's Iterator does not name.
     stream = cast("Generator[Piece, None, None]", engine.stream(Request(_prompt(model, text, wish), sampling)))
@@ -255,9 +298,13 @@ def _cleaned(raw: str, wish: _Wish, finish: Finish) -> tuple[str, bool]:
 def _kept(found: list[str], wish: _Wish) -> tuple[list[str], bool]:
     """As many sentences as were asked for, up to the first that was there before or runs in circles."""
     kept: list[str] = []
+    words = 0
     for each in found:
-        if len(kept) == wish.sentences or each in kept:
+        size = count_words(each)
+        full = words >= wish.words or words + size - wish.words > wish.words - words if wish.words else False
+        if (full and kept) or (len(kept) == wish.sentences and not wish.words) or each in kept:
             return kept, True
+        words += size
         straight = _until_it_circles(each, _circle(wish))
         kept.append(straight)
         if straight != each:
