@@ -69,7 +69,7 @@ def receipts(update: SummaryUpdate, text: str, engine: Engine | None = None) -> 
     if update.places:
         return tuple(Receipt(given[i], (Source(given[i], i, len(given)),), ()) for i in update.places)
     found = sentences_of(update.text, own_language(update.text))
-    likeness = _likeness(found, given, engine)
+    likeness = likeness_of(found, given, engine)
     bound = ENCODED if engine else WORDS
     known = _Known(text)
     return tuple(_receipt(each, given, row, bound, known) for each, row in zip(found, likeness, strict=True))
@@ -125,7 +125,7 @@ def _receipt(sentence: str, given: Sequence[str], likeness: Vectors, bound: floa
     return Receipt(sentence, sources, missing(sentence, known))
 
 
-def _likeness(found: Sequence[str], given: Sequence[str], engine: Engine | None) -> Vectors:
+def likeness_of(found: Sequence[str], given: Sequence[str], engine: Engine | None) -> Vectors:
     """How like each sentence of the summary is to each of the text, shape (found, given); 0 for what was left out."""
     words = by_words([*given, *found])
     by_word = words[len(given) :] @ words[: len(given)].T
