@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from ..backend.engine import Engine
 from ..errors import BadInput
 from ..messages import Message, message
+from .cleaning import formed
 from .documents import count_words
 from .splitting import sentences
-from .summarize import SummaryOptions, SummaryUpdate, formed, own_language
+from .summarize import SummaryOptions, SummaryUpdate, own_language
 from .vectors import TOGETHER, Vectors, by_encoder, by_words
 
 BLOCK = 1024

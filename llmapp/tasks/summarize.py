@@ -7,7 +7,7 @@ for. Knows no page and no weights; everything is read, and how much so far is in
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import cast
@@ -16,7 +16,8 @@ from ..backend.engine import Engine, Finish, Piece, Request, Sampling, Turn
 from ..catalog import Model
 from ..errors import BadInput, TooLong
 from ..messages import Message, message
-from .documents import WORD, count_words
+from .cleaning import Wish, cleaned, joined
+from .documents import count_words
 from .language import detect, foreign, name, normalise
 from .splitting import chunks, sentences
 
@@ -48,23 +49,6 @@ ROUNDS = 8
 
 FOCUS = 300
 """Characters that the focus may have: it stands in every question."""
-
-CIRCLE = 6
-"""Words in a row that no good sentence says twice; a word of Chinese or Japanese counts as three characters."""
-
-_SPACELESS = ("zh", "zh-Hant", "ja")
-_PREFACE = re.compile(
-    r"\s*(?:(?:sure|certainly|of course)[,!.]\s*)?"
-    r"(?:here(?:'s| is| are)\b[^:\n]{0,80}|(?:the |a |in )?(?:summary|headline|title)\b[^:\n]{0,40}):\s*",
-    re.IGNORECASE,
-)
-_PREFACE_BEGINS = re.compile(
-    r"\s*(?:sure|certainly|of course|here|(?:the |a |in )?(?:summary|headline|title))\b[^:.\n]{0,80}\Z"
-    r"|\s*(?:\S{1,12}\s*){0,2}\Z",
-    re.IGNORECASE,
-)
-_BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+", re.MULTILINE)
-_WORD = re.compile(WORD)
 
 
 @dataclass(frozen=True)
@@ -161,28 +145,7 @@ def own_language(text: str) -> str:
     return found.language if found.certain else ""
 
 
-def formed(parts: Sequence[str], form: str, language: str) -> str:
-    """Sentences as a paragraph, as bullets, or the first as a headline."""
-    if form == "headline":
-        return parts[0].strip(" #*\"'“”").rstrip(".。")
-    if form == "bullets":
-        return "\n".join(f"- {each}" for each in parts)
-    return ("" if language in _SPACELESS else " ").join(parts)
-
-
-@dataclass(frozen=True)
-class _Wish:
-    """What one reading is to give. `said` is the language to name in the question, if any; 0 words leaves them open."""
-
-    form: str
-    sentences: int
-    focus: str
-    language: str
-    said: str
-    words: int = 0
-
-
-def _wish(model: Model, text: str, options: SummaryOptions) -> tuple[_Wish, tuple[Message, ...]]:
+def _wish(model: Model, text: str, options: SummaryOptions) -> tuple[Wish, tuple[Message, ...]]:
     """The options with what the text decides: its language, and at most half of its sentences."""
     found = detect(text)
     own = found.language if found.certain else ""
@@ -196,14 +159,14 @@ def _wish(model: Model, text: str, options: SummaryOptions) -> tuple[_Wish, tupl
         notes.append(warning)
     words = 0 if options.form == "headline" else min(options.words, count_words(text))
     number = _sentences(words) if words else min(LENGTHS.get(options.length, 1), most)
-    return _Wish(options.form, number, options.focus, language, said, words), tuple(notes)
+    return Wish(options.form, number, options.focus, language, said, words), tuple(notes)
 
 
 def _sentences(words: int) -> int:
     return max(1, round(words / WORDS))
 
 
-def _pieces(engine: Engine, text: str, wish: _Wish) -> list[str]:
+def _pieces(engine: Engine, text: str, wish: Wish) -> list[str]:
     """The text as it will be read: in one piece if that leaves room for the question and the answer."""
     model = engine.info.model
     room = 0 if model.kind == "seq2seq" else min(model.context // 4, SENTENCE * LENGTHS["long"])
@@ -211,7 +174,7 @@ def _pieces(engine: Engine, text: str, wish: _Wish) -> list[str]:
     return chunks(text, budget, engine.count_tokens, wish.language)
 
 
-def _prompt(model: Model, text: str, wish: _Wish) -> str | tuple[Turn, ...]:
+def _prompt(model: Model, text: str, wish: Wish) -> str | tuple[Turn, ...]:
     """The question first and the text after it; for a headline the other way round.
 
     Tried on package descriptions with SmolLM2: so its summaries are nearer to the text and invent less, while
@@ -231,7 +194,7 @@ def _prompt(model: Model, text: str, wish: _Wish) -> str | tuple[Turn, ...]:
     return (Turn("user", f"Summarize {what} in {how}.{language}\n\n{text}"),)
 
 
-def _as_long_as_asked(engine: Engine, text: str, wish: _Wish) -> Iterator[tuple[str, Finish]]:
+def _as_long_as_asked(engine: Engine, text: str, wish: Wish) -> Iterator[tuple[str, Finish]]:
     """`_answers`; where they stay far below the words asked for, again from smaller pieces of the text together."""
     got = ""
     end: Finish = ""
@@ -250,17 +213,13 @@ def _as_long_as_asked(engine: Engine, text: str, wish: _Wish) -> Iterator[tuple[
                 break
             each = replace(wish, words=min(left, count_words(piece)), sentences=min(PART_SENTENCES, _sentences(left)))
             for answer, finish in _answers(engine, piece, each):
-                yield _joined([*made, answer], wish), ""
+                yield joined([*made, answer], wish), ""
                 end = finish
             made.append(answer)
-    yield _joined(made, wish), end
+    yield joined(made, wish), end
 
 
-def _joined(made: Sequence[str], wish: _Wish) -> str:
-    return ("\n" if wish.form == "bullets" else "" if wish.language in _SPACELESS else " ").join(filter(None, made))
-
-
-def _answers(engine: Engine, text: str, wish: _Wish) -> Iterator[tuple[str, Finish]]:
+def _answers(engine: Engine, text: str, wish: Wish) -> Iterator[tuple[str, Finish]]:
     """What is written so far, cleaned, and why it ended; the last has a reason."""
     model = engine.info.model
     most = min(SENTENCE * wish.sentences, max(16, engine.count_tokens(text) // (1 if wish.words else 2)))
@@ -271,58 +230,7 @@ def _answers(engine: Engine, text: str, wish: _Wish) -> Iterator[tuple[str, Fini
     with closing(stream):
         for piece in stream:
             raw += piece.text
-            answer, enough = _cleaned(raw, wish, piece.finish)
+            answer, enough = cleaned(raw, wish, piece.finish)
             yield answer, "stop" if enough else piece.finish
             if enough:
                 return
-
-
-def _cleaned(raw: str, wish: _Wish, finish: Finish) -> tuple[str, bool]:
-    """The answer without what does not belong to it, and whether it is complete though the model goes on."""
-    if not finish and _PREFACE_BEGINS.match(raw):
-        return "", False
-    preface = _PREFACE.match(raw)
-    body = _BULLET.sub("", raw[preface.end() :] if preface else raw).strip()
-    if wish.form == "headline":
-        line, goes_on, _ = body.partition("\n")
-        first, *more = sentences(line, wish.language) or [""]
-        straight = _until_it_circles(first, _circle(wish))
-        return formed([straight], "headline", wish.language), bool(goes_on or more or straight != first)
-    found = list(sentences(" ".join(body.split()), wish.language))
-    if finish == "length" and len(found) > 1:
-        found.pop()
-    kept, enough = _kept(found, wish)
-    return formed(kept, wish.form, wish.language), enough
-
-
-def _kept(found: list[str], wish: _Wish) -> tuple[list[str], bool]:
-    """As many sentences as were asked for, up to the first that was there before or runs in circles."""
-    kept: list[str] = []
-    words = 0
-    for each in found:
-        size = count_words(each)
-        full = words >= wish.words or words + size - wish.words > wish.words - words if wish.words else False
-        if (full and kept) or (len(kept) == wish.sentences and not wish.words) or each in kept:
-            return kept, True
-        words += size
-        straight = _until_it_circles(each, _circle(wish))
-        kept.append(straight)
-        if straight != each:
-            return kept, True
-    return kept, False
-
-
-def _circle(wish: _Wish) -> int:
-    return 3 * CIRCLE if wish.language in _SPACELESS else CIRCLE
-
-
-def _until_it_circles(sentence: str, circle: int) -> str:
-    """A sentence up to where it repeats so many words of its own, as small models do without an end."""
-    words = list(_WORD.finditer(sentence))
-    seen = set()
-    for i in range(len(words) - circle + 1):
-        run = tuple(word[0].lower() for word in words[i : i + circle])
-        if run in seen:
-            return sentence[: words[i].start()].rstrip(" ,;，；、") + " …"
-        seen.add(run)
-    return sentence
