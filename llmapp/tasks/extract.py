@@ -21,7 +21,7 @@ from .cleaning import formed
 from .documents import count_words
 from .splitting import sentences
 from .summarize import SummaryOptions, SummaryUpdate, own_language
-from .vectors import TOGETHER, Vectors, by_encoder, by_words
+from .vectors import TOGETHER, Vectors, both, by_encoder, by_words
 
 BLOCK = 1024
 """Sentences compared with all others at once: 8,000 of them take 33 MB, not 256."""
@@ -33,7 +33,7 @@ class Weights:
 
     `floor`: likeness (a cosine) that does not count yet.
     `before`: what a sentence's likeness to those before it counts, where likeness to those after it counts 1.
-    `first`: what the first sentence is given for its place; the n-th gets 1/n of it.
+    `first`: what the first sentence of a short text is given for its place, where there is no focus.
     `new`: what a sentence loses for being like one that was taken.
     `focus`: what the sentence that is most like the focus is given, where there is one.
     """
@@ -45,11 +45,14 @@ class Weights:
     focus: float
 
 
-ENCODED = Weights(floor=0.2, before=0.5, first=0.5, new=0.3, focus=4.0)
-WORDS = Weights(floor=0.05, before=0.5, first=0.5, new=0.3, focus=4.0)
+ENCODED = Weights(floor=0.2, before=0.5, first=2.0, new=1.0, focus=4.0)
+WORDS = Weights(floor=0.05, before=0.0, first=2.0, new=0.5, focus=4.0)
 
 NOT_WHOLE = 100.0
 """What a heading or a cell of a table loses: it is taken only where there is nothing else."""
+
+SHORT = 20
+"""Sentences of a text up to which the first one says what it is about; of a longer one its place counts less."""
 
 LEAST = 5
 """Words that a sentence must have to stand alone; a character of Chinese or Japanese is a word."""
@@ -65,7 +68,8 @@ _ENDS = re.compile(r"[.!?…。！？][\"'”’»)\]」』]*$")
 
 
 def extract(text: str, options: SummaryOptions | None = None, engine: Engine | None = None) -> Iterator[SummaryUpdate]:
-    """The sentences of a text that say most of it, in their order; compared by an encoder, or else by their words.
+    """The sentences of a text that say most of it, in their order; compared by an encoder and by their words, or by
+    these alone.
 
     There is an update for every batch of sentences that is read. Raises BadInput for a blank text.
     """
@@ -86,7 +90,7 @@ def extract(text: str, options: SummaryOptions | None = None, engine: Engine | N
         update = replace(update, done_parts=done, words_read=read)
         if done < batches:
             yield update
-    vectors = np.concatenate(rows)
+    vectors = both(np.concatenate(rows), by_words(asked)) if engine else rows[0]
     about = vectors[len(found)] if options.focus else None
     taken = choose(found, vectors[: len(found)], options, about, ENCODED if engine else WORDS)
     made = formed([found[i] for i in taken], options.form, language)
@@ -103,8 +107,9 @@ def choose(
 ) -> list[int]:
     """Which of the sentences to take, in their order. `vectors`: a row for each; `about`: one of the focus."""
     worth = centrality(vectors, weights)
-    worth += weights.first / np.arange(1, len(texts) + 1)
-    if about is not None:
+    if about is None:
+        worth[0] += weights.first * min(1, SHORT / len(texts))
+    else:
         near = np.maximum(vectors @ about, 0)
         worth += weights.focus * near / max(float(near.max()), 1e-9)
     sizes = [count_words(text) for text in texts]

@@ -1,6 +1,6 @@
-"""Sentences as unit vectors, to be compared: by an encoder that knows their language, else by the words they share.
+"""Sentences as unit vectors, to be compared: by an encoder that knows their language, by the words they share, or both.
 
-Knows no weights. Vectors of the two kinds are not to be mixed.
+Knows no weights. The product of two vectors of one kind is their likeness.
 """
 
 from __future__ import annotations
@@ -64,6 +64,11 @@ def by_words(texts: Sequence[str]) -> Vectors:
         within[list({place for place, _ in places})] += 1
     weights = np.log((1 + len(texts)) / np.maximum(within, 1))
     return _unit(np.sign(counts) * np.log1p(np.abs(counts)) * weights)
+
+
+def both(encoded: Vectors, worded: Vectors) -> Vectors:
+    """Vectors whose likeness is the mean of the two: rare words, names and numbers count, too."""
+    return np.asarray(np.concatenate([encoded, worded], axis=1) / np.sqrt(2), dtype=np.float32)
 
 
 def terms(text: str) -> list[str]:
