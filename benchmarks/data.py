@@ -8,8 +8,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import lzma
 import tarfile
 import urllib.request
+import xml.etree.ElementTree as ElementTree
+import zipfile
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,17 +34,31 @@ COMMON = 100
 
 @dataclass(frozen=True)
 class Package:
-    """A source distribution on the package index."""
+    """A file on the package index, or at `url`."""
 
     name: str
     file: str
     sha256: str
+    url: str = ""
 
 
 VADER = Package(
     "vaderSentiment",
     "vaderSentiment-3.3.2.tar.gz",
     "5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9",
+)
+
+PLOS = Package(
+    "allofplos",
+    "allofplos-0.11.1-py3-none-any.whl",
+    "17149c52f089c561885be0eb4827edd6ee1dbaea4d17828c38d39d58b603e1f7",
+)
+# Debian 12.15 of July 2026, the last of its point releases: the file stays as it is.
+DEBIAN = Package(
+    "debian-descriptions",
+    "bookworm-Translation-en.xz",
+    "a3d4a0bfd8e9242810b0885eda7c1a6e05dac15b333ddbaab03ba56f2dfa4bf0",
+    "http://deb.debian.org/debian/dists/bookworm/main/i18n/Translation-en.xz",
 )
 
 
@@ -69,6 +86,53 @@ def movie_snippets(cache: Path = CACHE) -> list[Snippet]:
         if abs(score) >= 1:
             found.setdefault(text.strip(), Snippet(text.strip(), score, "positive" if score > 0 else "negative"))
     return list(found.values())
+
+
+@dataclass(frozen=True)
+class Summarized:
+    """A text with the summary that a person wrote of it; `name` is its package, or its DOI."""
+
+    name: str
+    text: str
+    summary: str
+
+
+WORDS_OF_A_DESCRIPTION = 60
+WORDS_OF_A_SUMMARY = 3
+WORDS_OF_AN_ARTICLE, WORDS_OF_AN_ABSTRACT = 1000, 30
+
+
+def debian_descriptions(cache: Path = CACHE) -> list[Summarized]:
+    """Descriptions of 60 words and more of Debian 12's packages, on one line, with their short ones; no text twice.
+
+    By Debian's maintainers, each under the licence of its package: to test with, not to ship.
+    """
+    found: dict[str, Summarized] = {}
+    for entry in lzma.decompress(fetched(DEBIAN, cache)).decode("utf-8").split("\n\n"):
+        head, _, body = entry.partition("\nDescription-en: ")
+        summary, *lines = body.rstrip("\n").split("\n")
+        text = " ".join(" ".join(line for line in lines if line != " .").split())
+        if len(text.split()) >= WORDS_OF_A_DESCRIPTION and len(summary.split()) >= WORDS_OF_A_SUMMARY:
+            name = head.partition("Package: ")[2].partition("\n")[0]
+            found.setdefault(text_key(text), Summarized(name, text, summary))
+    return list(found.values())
+
+
+def plos_articles(cache: Path = CACHE) -> list[Summarized]:
+    """103 research articles of the Public Library of Science with their abstracts, CC BY, as allofplos brings them.
+
+    The text is the paragraphs of the body: no headings, tables, captions or references.
+    """
+    found = []
+    with zipfile.ZipFile(io.BytesIO(fetched(PLOS, cache))) as archive:
+        for member in sorted(name for name in archive.namelist() if name.endswith(".xml")):
+            article = ElementTree.fromstring(archive.read(member))
+            abstract = next((each for each in article.iter("abstract") if "abstract-type" not in each.attrib), None)
+            body = article.find("body")
+            text, summary = (_paragraphs(part) if part is not None else "" for part in (body, abstract))
+            if len(text.split()) >= WORDS_OF_AN_ARTICLE and len(summary.split()) >= WORDS_OF_AN_ABSTRACT:
+                found.append(Summarized(Path(member).stem, text, summary))
+    return found
 
 
 def fetched(package: Package, cache: Path = CACHE) -> bytes:
@@ -131,8 +195,18 @@ def _alike(one: frozenset[str], other: frozenset[str]) -> bool:
     return shared >= ALIKE * len(one | other) or shared >= max(ENOUGH, ALIKE * min(len(one), len(other)))
 
 
+def _paragraphs(part: ElementTree.Element) -> str:
+    """The paragraphs of an article in JATS, one a block, without those inside of figures and tables."""
+    aside = {id(p) for kind in ("fig", "table-wrap", "boxed-text") for each in part.iter(kind) for p in each.iter("p")}
+    texts = (" ".join("".join(p.itertext()).split()) for p in part.iter("p") if id(p) not in aside)
+    return "\n\n".join(filter(None, texts))
+
+
 def _download(package: Package) -> bytes:
-    """By the index's JSON (PEP 691), from the first link with that name."""
+    """From its address, or by the index's JSON (PEP 691) from the first link with that name."""
+    if package.url:
+        with urllib.request.urlopen(package.url, timeout=300) as answer:
+            return bytes(answer.read())
     request = urllib.request.Request(
         f"{INDEX}/{package.name.lower()}/", headers={"Accept": "application/vnd.pypi.simple.v1+json"}
     )

@@ -84,6 +84,7 @@ class Model:
     `kv_bytes_per_token` is the key/value cache of one token at 16 bits, twice that at 32; 0: none, or not known.
     `languages` of a model that translates one way only (Marian) are its source and its target, in this order.
     `system` is said to the model first where a person says nothing; None leaves that to its chat template.
+    `summaries`: ROUGE-L (0 to 1) by set of texts, where it was measured: what it writes; of an encoder, what it takes.
     """
 
     id: str
@@ -106,6 +107,7 @@ class Model:
     chat: bool = False
     rank: int = 0
     kv_bytes_per_token: int = 0
+    summaries: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def one_way(self) -> bool:

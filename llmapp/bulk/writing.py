@@ -6,13 +6,18 @@ Does not know jobs, processes or the page.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
 from ..backend.engine import Engine
 from ..backend.pool import Pool
+from ..errors import LlmappError
 from ..tasks.documents import Document, read_document
+from ..tasks.extract import extract
+from ..tasks.receipts import Receipt, receipts
 from ..tasks.summarize import SummaryOptions, SummaryUpdate, summarize
 from ..tasks.translate import TranslationUpdate, translate
 from ..tasks.watch import Ordered
@@ -28,22 +33,50 @@ T = TypeVar("T")
 
 
 def summarize_document(work: Ordered, pool: Pool) -> Outcome:
-    """Summarize as `work.todo` says: {"model", "options" (of `SummaryOptions`), "language"}. Raises LlmappError."""
+    """Summarize as `work.todo` says: {"model", "options" (of `SummaryOptions`), "language"}. Raises LlmappError.
+
+    With {"taken": True} sentences are taken from the text, without a "model" by words alone. {"encoder"}: what
+    compares for receipts; {"why"}: a sentence on why it is done so.
+    """
     document, options = _read(work), SummaryOptions(**work.todo["options"])
-    update = _last(work, pool, "summarizing", lambda engine: summarize(engine, document.text, options), _parts_done)
+    text, taken = document.text, work.todo.get("taken", False)
+    if taken and not work.todo["model"]:
+        work.phase("summarizing")
+        update = _followed(work, extract(text, options), _parts_done)
+    else:
+        begin = partial(_summary, text=text, options=options, taken=taken)
+        update = _last(work, pool, "summarizing", begin, _parts_done)
     made = update or SummaryUpdate("", 0, 0, 0, 0)
     work.phase("saving")
-    text = "\n\n".join(filter(None, (made.text, *_numbered(made.outline))))
+    checked = _receipts(work, pool, made, text) if made.finish else ()
+    written = "\n\n".join(filter(None, (made.text, *_numbered(made.outline))))
     report = {
         "summary": made.text,
         "outline": list(made.outline),
         "words_read": made.words_read,
         "words_total": made.words_total,
-        "notes": [note.text(work.todo["language"]) for note in (*document.notes, *made.notes)],
-        "files": _written(work, f"{Path(document.name).stem} summary.txt", text),
+        "notes": [
+            *filter(None, [work.todo.get("why")]),
+            *(note.text(work.todo["language"]) for note in (*document.notes, *made.notes)),
+        ],
+        "receipts": [asdict(each) for each in checked],
+        "files": _written(work, f"{Path(document.name).stem} summary.txt", written),
     }
     save_report(work, report)
     return "done" if made.finish else "stopped"
+
+
+def _summary(engine: Engine, text: str, options: SummaryOptions, taken: bool) -> Iterator[SummaryUpdate]:
+    return extract(text, options, engine) if taken else summarize(engine, text, options)
+
+
+def _receipts(work: Ordered, pool: Pool, made: SummaryUpdate, text: str) -> tuple[Receipt, ...]:
+    """By words where there is no encoder, or no room for it."""
+    encoder = work.todo.get("encoder")
+    if encoder:
+        with suppress(LlmappError), pool.lease(encoder, work.owner) as engine:
+            return receipts(made, text, engine)
+    return receipts(made, text)
 
 
 def translate_document(work: Ordered, pool: Pool) -> Outcome:
@@ -89,17 +122,21 @@ def _last(
     def use(engine: Engine) -> T | None:
         work.phase(phase)
         memo = Memo(engine, work.folder("checkpoints") / "answers.jsonl", work.stop_asked)
-        last = None
-        # Tasks are generators, whose close() Iterator does not name.
-        with closing(cast("Generator[T, None, None]", begin(memo))) as updates:
-            for update in updates:
-                last = update
-                work.progress(*count(update))
-                if work.stop_asked():
-                    break
-        return last
+        return _followed(work, begin(memo), count)
 
     return with_model(work, pool, use)
+
+
+def _followed(work: Ordered, updates: Iterator[T], count: Callable[[T], tuple[int, int]]) -> T | None:
+    last = None
+    # Tasks are generators, whose close() Iterator does not name.
+    with closing(cast("Generator[T, None, None]", updates)) as made:
+        for update in made:
+            last = update
+            work.progress(*count(update))
+            if work.stop_asked():
+                break
+    return last
 
 
 def _parts_done(update: SummaryUpdate) -> tuple[int, int]:

@@ -16,11 +16,16 @@ from ..backend.engine import Engine, Finish, Piece, Request, Sampling, Turn
 from ..catalog import Model
 from ..errors import BadInput, TooLong
 from ..messages import Message, message
+from .cleaning import Wish, cleaned, joined
+from .documents import count_words
 from .language import detect, foreign, name, normalise
 from .splitting import chunks, sentences
 
 LENGTHS = {"sentence": 1, "short": 3, "medium": 6, "long": 12}
 """Sentences of a summary, at most."""
+
+FEWEST_WORDS, MOST_WORDS = 10, 2000
+"""Words that can be asked for."""
 
 FORMS = ("paragraph", "bullets", "headline")
 
@@ -29,6 +34,12 @@ PART = 1024
 
 PART_SENTENCES = 3
 """Sentences kept of each part."""
+
+WORDS = 18
+"""Words that a sentence has, about."""
+
+ENOUGH = 0.75
+"""Share of the words asked for from which a summary is long enough."""
 
 SENTENCE = 48
 """Tokens that a sentence may have: twice those of a usual one."""
@@ -39,27 +50,13 @@ ROUNDS = 8
 FOCUS = 300
 """Characters that the focus may have: it stands in every question."""
 
-CIRCLE = 6
-"""Words in a row that no good sentence says twice; a word of Chinese or Japanese counts as three characters."""
-
-_SPACELESS = ("zh", "zh-Hant", "ja")
-_PREFACE = re.compile(
-    r"\s*(?:(?:sure|certainly|of course)[,!.]\s*)?"
-    r"(?:here(?:'s| is| are)\b[^:\n]{0,80}|(?:the |a |in )?(?:summary|headline|title)\b[^:\n]{0,40}):\s*",
-    re.IGNORECASE,
-)
-_PREFACE_BEGINS = re.compile(
-    r"\s*(?:sure|certainly|of course|here|(?:the |a |in )?(?:summary|headline|title))\b[^:.\n]{0,80}\Z"
-    r"|\s*(?:\S{1,12}\s*){0,2}\Z",
-    re.IGNORECASE,
-)
-_BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+", re.MULTILINE)
-_WORD = re.compile(r"[\u3040-\u9fff]|[^\s\u3040-\u9fff]+")
-
 
 @dataclass(frozen=True)
 class SummaryOptions:
-    """What summary is wanted. An empty language is the text's own. Raises BadInput for what there is not."""
+    """What summary is wanted: `length` is one of `LENGTHS` or a number of words; an empty language is the text's own.
+
+    Raises BadInput for what there is not.
+    """
 
     length: str = "short"
     form: str = "paragraph"
@@ -67,13 +64,24 @@ class SummaryOptions:
     language: str = ""
 
     def __post_init__(self) -> None:
-        for knob, value, choices in (("length", self.length, LENGTHS), ("form", self.form, FORMS)):
-            if value not in choices:
-                raise BadInput("setting_choice", name=knob, value=value, choices=", ".join(choices))
+        if self.length not in LENGTHS and not FEWEST_WORDS <= self.words <= MOST_WORDS:
+            values = {"low": FEWEST_WORDS, "high": MOST_WORDS, "choices": ", ".join(LENGTHS)}
+            raise BadInput("summary_length", value=self.length, **values)
+        if self.form not in FORMS:
+            raise BadInput("setting_choice", name="form", value=self.form, choices=", ".join(FORMS))
         if len(self.focus) > FOCUS:
             raise TooLong("focus_too_long", chars=len(self.focus), limit=FOCUS)
         if self.language:
             object.__setattr__(self, "language", normalise(self.language))
+
+    @property
+    def words(self) -> int:
+        """How many words are wanted; 0 where `length` says it in another way."""
+        return int(self.length) if re.fullmatch("[0-9]{1,6}", self.length) else 0
+
+    def most_sentences(self, of: int) -> int:
+        """Sentences of the summary of a text that has so many: at most half of them."""
+        return min(LENGTHS.get(self.length, of), max(1, of // 2))
 
 
 @dataclass(frozen=True)
@@ -82,7 +90,8 @@ class SummaryUpdate:
 
     `words_read` of `words_total` words of the text were read (a Chinese or Japanese character is a word).
     `finish` is empty until the end, then why it ended: "length" means that a sentence may be cut. `outline` holds what
-    was kept of each part of the text, in their order; a text that is read in one go has none.
+    was kept of each part of the text, in their order; a text that is read in one go has none. `places` are those of
+    the sentences that were taken from the text as they stand, counted from 0.
     """
 
     text: str
@@ -93,6 +102,7 @@ class SummaryUpdate:
     finish: Finish = ""
     notes: tuple[Message, ...] = ()
     outline: tuple[str, ...] = ()
+    places: tuple[int, ...] = ()
 
 
 def summarize(engine: Engine, text: str, options: SummaryOptions | None = None) -> Iterator[SummaryUpdate]:
@@ -103,8 +113,8 @@ def summarize(engine: Engine, text: str, options: SummaryOptions | None = None) 
     if not text.strip():
         raise BadInput("prompt_empty", model=engine.info.model.name)
     wish, notes = _wish(engine.info.model, text, options or SummaryOptions())
-    part = replace(wish, form="paragraph", sentences=PART_SENTENCES)
-    update = SummaryUpdate("", 0, 1, 0, _words(text), notes=notes)
+    part = replace(wish, form="paragraph", sentences=PART_SENTENCES, words=0)
+    update = SummaryUpdate("", 0, 1, 0, count_words(text), notes=notes)
     for round_ in range(ROUNDS):
         pieces = _pieces(engine, text, wish)
         update = replace(update, parts=update.done_parts + len(pieces) + (len(pieces) > 1))
@@ -118,29 +128,24 @@ def summarize(engine: Engine, text: str, options: SummaryOptions | None = None) 
                 answer = written
                 yield update
             short.append(answer)
-            read = min(update.words_total, update.words_read + _words(piece))
+            read = min(update.words_total, update.words_read + count_words(piece))
             outline = tuple(short) if round_ == 0 else update.outline
             update = replace(update, done_parts=update.done_parts + 1, words_read=read, outline=outline)
         text = "\n".join(short)
     else:
         raise RuntimeError(f"{ROUNDS} rounds did not shorten the text enough")
     update = replace(update, words_read=update.words_total)
-    for answer, finish in _answers(engine, text, wish):
+    for answer, finish in _as_long_as_asked(engine, text, wish):
         yield replace(update, text=answer, done_parts=update.parts - (not finish), finish=finish)
 
 
-@dataclass(frozen=True)
-class _Wish:
-    """What one reading is to give. `said` is the language to name in the question, if any."""
-
-    form: str
-    sentences: int
-    focus: str
-    language: str
-    said: str
+def own_language(text: str) -> str:
+    """The language of a text; empty where that is not certain."""
+    found = detect(text)
+    return found.language if found.certain else ""
 
 
-def _wish(model: Model, text: str, options: SummaryOptions) -> tuple[_Wish, tuple[Message, ...]]:
+def _wish(model: Model, text: str, options: SummaryOptions) -> tuple[Wish, tuple[Message, ...]]:
     """The options with what the text decides: its language, and at most half of its sentences."""
     found = detect(text)
     own = found.language if found.certain else ""
@@ -152,10 +157,16 @@ def _wish(model: Model, text: str, options: SummaryOptions) -> tuple[_Wish, tupl
         notes.append(message("reason.summary_rough", model=model.name))
     if warning := foreign(found, model):
         notes.append(warning)
-    return _Wish(options.form, min(LENGTHS[options.length], most), options.focus, language, said), tuple(notes)
+    words = 0 if options.form == "headline" else min(options.words, count_words(text))
+    number = _sentences(words) if words else min(LENGTHS.get(options.length, 1), most)
+    return Wish(options.form, number, options.focus, language, said, words), tuple(notes)
 
 
-def _pieces(engine: Engine, text: str, wish: _Wish) -> list[str]:
+def _sentences(words: int) -> int:
+    return max(1, round(words / WORDS))
+
+
+def _pieces(engine: Engine, text: str, wish: Wish) -> list[str]:
     """The text as it will be read: in one piece if that leaves room for the question and the answer."""
     model = engine.info.model
     room = 0 if model.kind == "seq2seq" else min(model.context // 4, SENTENCE * LENGTHS["long"])
@@ -163,7 +174,7 @@ def _pieces(engine: Engine, text: str, wish: _Wish) -> list[str]:
     return chunks(text, budget, engine.count_tokens, wish.language)
 
 
-def _prompt(model: Model, text: str, wish: _Wish) -> str | tuple[Turn, ...]:
+def _prompt(model: Model, text: str, wish: Wish) -> str | tuple[Turn, ...]:
     """The question first and the text after it; for a headline the other way round.
 
     Tried on package descriptions with SmolLM2: so its summaries are nearer to the text and invent less, while
@@ -179,13 +190,39 @@ def _prompt(model: Model, text: str, wish: _Wish) -> str | tuple[Turn, ...]:
         return (Turn("user", f"{text}\n\nWrite a short headline{about} for the text above.{language}"),)
     what = f"what this text says about {wish.focus}" if wish.focus else "this text"
     how = "one sentence" if wish.sentences == 1 else f"{wish.sentences} sentences"
+    how += f", about {wish.words} words" if wish.words else ""
     return (Turn("user", f"Summarize {what} in {how}.{language}\n\n{text}"),)
 
 
-def _answers(engine: Engine, text: str, wish: _Wish) -> Iterator[tuple[str, Finish]]:
+def _as_long_as_asked(engine: Engine, text: str, wish: Wish) -> Iterator[tuple[str, Finish]]:
+    """`_answers`; where they stay far below the words asked for, again from smaller pieces of the text together."""
+    got = ""
+    end: Finish = ""
+    for got, end in _answers(engine, text, wish):
+        yield got, "" if wish.words else end
+    if not wish.words:
+        return
+    made = [got]
+    if count_words(got) < ENOUGH * wish.words:
+        short = max(1, count_words(got))
+        budget = max(SENTENCE, engine.count_tokens(text) * short // wish.words)
+        made = []
+        for piece in chunks(text, budget, engine.count_tokens, wish.language):
+            left = wish.words - count_words(" ".join(made))
+            if left < (1 - ENOUGH) * wish.words:
+                break
+            each = replace(wish, words=min(left, count_words(piece)), sentences=min(PART_SENTENCES, _sentences(left)))
+            for answer, finish in _answers(engine, piece, each):
+                yield joined([*made, answer], wish), ""
+                end = finish
+            made.append(answer)
+    yield joined(made, wish), end
+
+
+def _answers(engine: Engine, text: str, wish: Wish) -> Iterator[tuple[str, Finish]]:
     """What is written so far, cleaned, and why it ended; the last has a reason."""
     model = engine.info.model
-    most = min(SENTENCE * wish.sentences, max(16, engine.count_tokens(text) // 2))
+    most = min(SENTENCE * wish.sentences, max(16, engine.count_tokens(text) // (1 if wish.words else 2)))
     sampling = Sampling(temperature=0.0, max_new_tokens=most)
     # Engines stream from generators, whose close() the protocol's Iterator does not name.
     stream = cast("Generator[Piece, None, None]", engine.stream(Request(_prompt(model, text, wish), sampling)))
@@ -193,60 +230,7 @@ def _answers(engine: Engine, text: str, wish: _Wish) -> Iterator[tuple[str, Fini
     with closing(stream):
         for piece in stream:
             raw += piece.text
-            answer, enough = _cleaned(raw, wish, piece.finish)
+            answer, enough = cleaned(raw, wish, piece.finish)
             yield answer, "stop" if enough else piece.finish
             if enough:
                 return
-
-
-def _cleaned(raw: str, wish: _Wish, finish: Finish) -> tuple[str, bool]:
-    """The answer without what does not belong to it, and whether it is complete though the model goes on."""
-    if not finish and _PREFACE_BEGINS.match(raw):
-        return "", False
-    preface = _PREFACE.match(raw)
-    body = _BULLET.sub("", raw[preface.end() :] if preface else raw).strip()
-    if wish.form == "headline":
-        line, goes_on, _ = body.partition("\n")
-        first, *more = sentences(line, wish.language) or [""]
-        straight = _until_it_circles(first, _circle(wish))
-        return straight.strip(" #*\"'“”").rstrip(".。"), bool(goes_on or more or straight != first)
-    found = list(sentences(" ".join(body.split()), wish.language))
-    if finish == "length" and len(found) > 1:
-        found.pop()
-    kept, enough = _kept(found, wish)
-    if wish.form == "bullets":
-        return "\n".join(f"- {each}" for each in kept), enough
-    return ("" if wish.language in _SPACELESS else " ").join(kept), enough
-
-
-def _kept(found: list[str], wish: _Wish) -> tuple[list[str], bool]:
-    """As many sentences as were asked for, up to the first that was there before or runs in circles."""
-    kept: list[str] = []
-    for each in found:
-        if len(kept) == wish.sentences or each in kept:
-            return kept, True
-        straight = _until_it_circles(each, _circle(wish))
-        kept.append(straight)
-        if straight != each:
-            return kept, True
-    return kept, False
-
-
-def _circle(wish: _Wish) -> int:
-    return 3 * CIRCLE if wish.language in _SPACELESS else CIRCLE
-
-
-def _until_it_circles(sentence: str, circle: int) -> str:
-    """A sentence up to where it repeats so many words of its own, as small models do without an end."""
-    words = list(_WORD.finditer(sentence))
-    seen = set()
-    for i in range(len(words) - circle + 1):
-        run = tuple(word[0].lower() for word in words[i : i + circle])
-        if run in seen:
-            return sentence[: words[i].start()].rstrip(" ,;，；、") + " …"
-        seen.add(run)
-    return sentence
-
-
-def _words(text: str) -> int:
-    return len(_WORD.findall(text))

@@ -22,7 +22,6 @@ from ..tasks.language import detect, normalise
 from ..tasks.sentiment import classify_each as sort_texts
 from ..tasks.sentiment import sentiment_each as judge
 from ..tasks.summarize import SummaryOptions
-from ..tasks.summarize import summarize as write_summary
 from ..transcripts import clean
 from . import api_jobs
 from . import models as models_tab
@@ -33,6 +32,7 @@ from .languages import translation
 from .model_choice import wanted
 from .owners import owner_of
 from .services import Services
+from .summary_work import Moment, moments
 from .work import Made, result, stream
 
 
@@ -81,24 +81,26 @@ def summarize(
     focus: str = "",
     language: str = "",
     model: str = "auto",
+    method: str = "auto",
     request: gr.Request | None = None,
 ) -> Iterator[str]:
     """Summarize a text; yields the whole summary so far. Long texts are read part by part, none is cut.
 
     Args:
         text: what to summarize
-        length: sentence, short, medium or long
+        length: sentence, short, medium, long, or a number of words such as "120"
         form: paragraph, bullets or headline
         focus: what the summary should be about
         language: of the summary, such as "en" or "zh"; empty takes the text's own
         model: an id that `models` lists, or "auto"
+        method: written by the model, taken from the text as it stands, or "auto": what was measured to be better
     """
     text = _text(text, "text")
     services.guard.characters(text + focus)
     options = SummaryOptions(length=length, form=form, focus=clean(focus), language=language)
-    for moment in stream(services, request, "summarize", model, lambda e: write_summary(e, text, options)):
-        if isinstance(moment, Made):
-            yield moment.value.text
+    for moment in moments(services, request, text, options, method, model, checked=False):
+        if isinstance(moment, Moment):
+            yield moment.update.text
 
 
 def translate(

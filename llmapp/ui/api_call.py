@@ -35,20 +35,21 @@ class Call:
     def __init__(self, request: gr.Request, name: str, *asked: Arguments) -> None:
         """`asked`: the arguments of each call of the endpoint `name`, without the model."""
         self._request, self._name, self._asked = request, name, asked
-        self._begun, self._model = False, ""
+        self._begun, self._again = False, dict[str, Any]()
 
     def hear(self, moments: Iterator[T]) -> Iterator[T]:
-        """Pass a result's moments on; which model made them stands in their `info`."""
+        """Pass a result's moments on; which model made them stands in their `info`, what else decided in `again`."""
         for moment in moments:
             if not isinstance(moment, Message):
                 info: EngineInfo | None = getattr(moment, "info", None)
-                self._begun, self._model = True, (info.adapter or info.model).id if info else ""
+                self._begun, model = True, (info.adapter or info.model).id if info else ""
+                self._again = {"model": model, **getattr(moment, "again", {})}
             yield moment
 
     @property
     def html(self) -> str:
         """The call, folded; empty where nothing was made."""
-        asked = [{**each, "model": self._model} for each in self._asked] if self._begun else []
+        asked = [{**each, **self._again} for each in self._asked] if self._begun else []
         return folded_call(self._request, self._name, asked)
 
 

@@ -83,21 +83,23 @@ def summarize_file(
     focus: str = "",
     language: str = "",
     model: str = "auto",
+    method: str = "auto",
     request: gr.Request | None = None,
 ) -> str:
     """Summarize a whole document; returns a job id at once. `job_export` gives the summary as a text file.
 
     Args:
         file: a text, Markdown or PDF file
-        length: sentence, short, medium or long
+        length: sentence, short, medium, long, or a number of words such as "120"
         form: paragraph, bullets or headline
         focus: what the summary should be about
         language: of the summary, such as "en" or "zh"; empty takes the document's own
         model: an id that `models` lists, or "auto"
+        method: written by the model, taken from the text as it stands, or "auto": what was measured to be better
     """
     services.guard.request(request)
     options = SummaryOptions(length=length, form=form, focus=clean(focus), language=language)
-    return summarize_tab.start_job(services, request, _uploaded(file), model, options)
+    return summarize_tab.start_job(services, request, _uploaded(file), model, options, method)
 
 
 def translate_file(

@@ -10,7 +10,7 @@ from typing import Any
 from ..messages import say, words
 
 SECTIONS = {
-    **dict.fromkeys(("length", "form"), "summarize"),
+    **dict.fromkeys(("length", "form", "method"), "summarize"),
     **dict.fromkeys(("source", "target", "language"), "language"),
 }
 """Settings whose values have words, and where."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,18 @@ from typing import Any
 import gradio as gr
 
 from ..messages import Message, say
-from ..tasks.summarize import SummaryOptions, SummaryUpdate, summarize
+from ..tasks.methods import METHODS
+from ..tasks.summarize import FEWEST_WORDS, MOST_WORDS, SummaryOptions
 from . import whole_document
 from .api_call import Call
+from .compare import build_compare
+from .events import QUIET
 from .job_panel import Kind, look
 from .line import Work
 from .notice import notice, quiet
+from .receipts import receipts_html
 from .services import Services
+from .summary_work import Moment, moments, plan
 from .text_tab import (
     Given,
     build_buttons,
@@ -30,9 +35,9 @@ from .text_tab import (
 )
 from .whole_document import folded, written_card
 from .words import language_of, tell, w
-from .work import Made, stream
+from .work import Made
 
-LENGTHS = ("sentence", "short", "medium", "long")
+LENGTHS = ("sentence", "short", "medium", "long", "words")
 FORMS = ("paragraph", "bullets", "headline")
 
 
@@ -41,20 +46,19 @@ class Page:
     """The tab's widgets."""
 
     given: Given
-    length: gr.Radio
-    form: gr.Radio
-    focus: gr.Textbox
+    options: Sequence[Any]
     status: gr.HTML
     summary: gr.Textbox
     made: gr.HTML
+    receipts: gr.HTML
 
     def inputs(self) -> list[Any]:
         """In the order of `run`'s parameters."""
-        return [self.given.text, self.length, self.form, self.focus, self.given.model]
+        return [self.given.text, self.given.model, *self.options]
 
     def outputs(self) -> list[Any]:
         """What a run may change."""
-        return [self.summary, self.status, self.made, self.given.run, self.given.stop]
+        return [self.summary, self.status, self.made, self.receipts, self.given.run, self.given.stop]
 
 
 def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
@@ -70,7 +74,7 @@ def _build_text(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
     with gr.Row(equal_height=False):
         with gr.Column(min_width=320):
             text, upload = build_text("summarize")
-            length, form, focus = _options()
+            options = _options()
             with gr.Accordion(w("work.more"), open=False):
                 model = build_model(services, "summarize")
             run_button, stop = build_buttons("summarize")
@@ -85,54 +89,83 @@ def _build_text(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
             )
             status = gr.HTML(elem_id="summarize-status", padding=False)
             made = gr.HTML(padding=False)
-    page = Page(Given(text, upload, model, run_button, stop), length, form, focus, status, summary, made)
+            receipts = gr.HTML(elem_id="summarize-receipts", padding=False)
+            build_compare(summary)
+    page = Page(Given(text, upload, model, run_button, stop), options, status, summary, made, receipts)
     work = Work([(run_button.click, run)], page, page.inputs(), page.outputs())
     wire_given(services, demo, tab, "summarize", page.given, status, work)
 
 
-def _options() -> tuple[gr.Radio, gr.Radio, gr.Textbox]:
-    """How long, in which form, about what."""
+def _options() -> tuple[Any, ...]:
+    """How long, in which form, about what, written or taken; in the order of `_wish`'s parameters."""
     length = gr.Radio([(w(f"summarize.{n}"), n) for n in LENGTHS], value="short", label=w("summarize.length"))
+    words = gr.Number(
+        100, precision=0, minimum=FEWEST_WORDS, maximum=MOST_WORDS, label=w("summarize.number"), visible=False
+    )
+    length.change(lambda chosen: gr.update(visible=chosen == "words"), [length], [words], **QUIET)
     form = gr.Radio([(w(f"summarize.{n}"), n) for n in FORMS], value="paragraph", label=w("summarize.form"))
+    method = gr.Radio([(w(f"summarize.{n}"), n) for n in METHODS], value="auto", label=w("summarize.method"))
     focus = gr.Textbox("", label=w("summarize.focus"), placeholder=w("summarize.focus_info"))
-    return length, form, focus
+    return length, words, form, method, focus
+
+
+def _wish(length: str, words: float | None, form: str, focus: str) -> SummaryOptions:
+    chosen = str(int(words or 0)) if length == "words" else length
+    return SummaryOptions(length=chosen, form=form, focus=focus.strip())
 
 
 def run(
     services: Services,
     page: Page,
     text: str,
-    length: str,
-    form: str,
-    focus: str,
     model: str,
+    length: str,
+    words: float | None,
+    form: str,
+    method: str,
+    focus: str,
     request: gr.Request,
 ) -> Iterator[dict[Any, Any]]:
     """Summarize what was given; every moment is shown."""
     text = need_text(services, text)
-    options = SummaryOptions(length=length, form=form, focus=focus.strip())
-    moments = stream(services, request, "summarize", model, lambda engine: summarize(engine, text, options))
+    options = _wish(length, words, form, focus)
+    made = moments(services, request, text, options, method, model)
     call, language = Call(request, "summarize", {"text": text, **asdict(options)}), language_of(request)
-    updates = (_moment(page, moment, language, request) for moment in call.hear(moments))
+    updates = (_moment(page, moment, language, request) for moment in call.hear(made))
     yield from with_buttons(page.given, updates, page.made, call)
 
 
-def _moment(page: Page, moment: Message | Made[SummaryUpdate], language: str, request: gr.Request) -> dict[Any, Any]:
+def _moment(page: Page, moment: Message | Moment, language: str, request: gr.Request) -> dict[Any, Any]:
     if isinstance(moment, Message):
         return {page.status: waiting(moment, language)}
-    update = moment.value
+    update = moment.update
     part = tell(request, "summarize.part", done=update.done_parts, parts=update.parts) if update.parts > 1 else ""
     read = tell(request, "summarize.coverage", read=update.words_read, total=update.words_total)
+    notes = [moment.why] if moment.why else []
     return {
         page.summary: update.text,
-        page.status: quiet(part) + "".join(notice(note.text(language)) for note in update.notes),
-        page.made: made_line(moment, language, read),
+        page.status: quiet(part) + "".join(notice(note.text(language)) for note in (*notes, *update.notes)),
+        page.made: made_line(Made(update, moment.info), language, read) if moment.info else quiet(read),
+        page.receipts: receipts_html([asdict(each) for each in moment.receipts], language),
     }
 
 
-def start_job(services: Services, request: gr.Request | None, path: Path, model: str, options: SummaryOptions) -> str:
+def start_job(
+    services: Services,
+    request: gr.Request | None,
+    path: Path,
+    model: str,
+    options: SummaryOptions,
+    method: str = "auto",
+) -> str:
     """Start summarizing a document and return the job's id at once."""
-    return whole_document.start_job(services, request, path, DEED, model, asdict(options))
+
+    def decided(text: str) -> dict[str, Any]:
+        how = plan(services, request, text, options, method, model)
+        why = how.why.text(language_of(request)) if how.why else ""
+        return {"model": how.model, "encoder": how.encoder, "taken": how.taken, "why": why}
+
+    return whole_document.start_job(services, request, path, DEED, model, asdict(options), decided)
 
 
 def _start(
@@ -141,19 +174,22 @@ def _start(
     path: str,
     model: str,
     length: str,
+    words: float | None,
     form: str,
+    method: str,
     focus: str,
     request: gr.Request,
 ) -> dict[Any, Any]:
-    options = SummaryOptions(length=length, form=form, focus=focus.strip())
-    return look(services, page.panel, start_job(services, request, Path(path), model, options), request)
+    options = _wish(length, words, form, focus)
+    return look(services, page.panel, start_job(services, request, Path(path), model, options, method), request)
 
 
 def _card(report: Mapping[str, Any], language: str) -> str:
-    """The summary, what was read, and what was kept of each part."""
+    """The summary, what it rests on, what was read, and what was kept of each part."""
     read = say("summarize.coverage", language, read=report["words_read"], total=report["words_total"])
     outline = folded("ol", say("summarize_file.outline", language), report["outline"])
-    return written_card(report, language, say("summarize_file.done", language), report["summary"], outline, read)
+    more = receipts_html(report.get("receipts", ()), language) + outline
+    return written_card(report, language, say("summarize_file.done", language), report["summary"], more, read)
 
 
 KIND = Kind("summarize_file", ("text",), _card)

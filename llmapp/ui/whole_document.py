@@ -90,17 +90,27 @@ def _opened(services: Services, page: Page, path: str | None, request: gr.Reques
 
 
 def start_job(
-    services: Services, request: gr.Request | None, path: Path, deed: Deed, model: str, options: Mapping[str, Any]
+    services: Services,
+    request: gr.Request | None,
+    path: Path,
+    deed: Deed,
+    model: str,
+    options: Mapping[str, Any],
+    decided: Callable[[str], Mapping[str, Any]] | None = None,
 ) -> str:
-    """Start it and return its job id at once. Raises BadInput, TooLong, Refused, Busy."""
+    """Start it and return its job id at once. Raises BadInput, TooLong, Refused, Busy.
+
+    `decided`: what of the order depends on the text, such as the model.
+    """
     services.guard.job(request, deed.kind.name)
     services.guard.size(request, path.stat().st_size)
-    services.guard.document(request, read_document(path, services.settings.max_upload_mb).text)
+    text = read_document(path, services.settings.max_upload_mb).text
+    services.guard.document(request, text)
     spec = {
         "name": path.name,
-        "model": wanted(services, deed.task, model, request),
         "options": dict(options),
         "language": language_of(request),
+        **(decided(text) if decided else {"model": wanted(services, deed.task, model, request)}),
     }
     return services.supervisor.start(deed.kind.name, owner_of(services.settings, request), spec, {DOCUMENT: path})
 

@@ -23,7 +23,7 @@ class OnePool:
     loans: list[tuple[str, str]] = field(default_factory=list)
 
     @contextmanager
-    def lease(self, name: str, owner: str, report: Any, cancel: Any) -> Iterator[FakeEngine]:
+    def lease(self, name: str, owner: str, report: Any = None, cancel: Any = None) -> Iterator[FakeEngine]:
         self.loans.append((name, owner))
         yield self.engine
 

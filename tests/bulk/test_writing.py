@@ -89,6 +89,40 @@ def test_stopped_before_anything_was_written_it_gives_no_file(tmp_path: Path) ->
     assert result(tmp_path)[1]["files"] == {}
 
 
+def taking(folder: Path, model: str, **more: Any) -> Order:
+    work = order(folder, BOOK, SUMMARY)
+    work.todo = {**work.todo, "model": model, "taken": True, "encoder": "", **more}
+    return work
+
+
+@pytest.mark.parametrize(("model", "loans"), [("", []), ("fake", [("fake", "ada")])])
+def test_sentences_are_taken_from_a_document(tmp_path: Path, model: str, loans: list[tuple[str, str]]) -> None:
+    pool = OnePool(FakeEngine.of(kind="encoder"))
+    assert summarize_document(taking(tmp_path, model, why="So it is."), pool) == "done"
+    text, report = result(tmp_path)
+    assert pool.loans == loans
+    assert text == report["summary"]
+    assert report["notes"][0] == "So it is."
+    assert report["words_read"] == report["words_total"]
+    assert [receipt["sentence"] for receipt in report["receipts"]] == [
+        receipt["sources"][0]["text"] for receipt in report["receipts"]
+    ]
+    assert all(receipt["sentence"] in BOOK for receipt in report["receipts"])
+
+
+def test_what_was_written_of_a_document_has_receipts(tmp_path: Path) -> None:
+    engine = FakeEngine(answer=lambda request: "The keeper climbed the 7 steps of the tower. He met 4711 Martians.")
+    work, pool = order(tmp_path, BOOK, SUMMARY), OnePool(engine)
+    work.todo = {**work.todo, "encoder": "fake"}
+    assert summarize_document(work, pool) == "done"
+    report = result(tmp_path)[1]
+    right, wrong = report["receipts"]
+    assert right["sources"]
+    assert right["missing"] == []
+    assert wrong["missing"] == ["4711", "Martians"]
+    assert pool.loans == [("fake", "ada")] * 2
+
+
 def test_a_document_is_translated_with_its_lines(tmp_path: Path) -> None:
     work = order(tmp_path, LETTER, {"target": "de", "source": "en"}, name="letter.txt")
     assert translate_document(work, OnePool(FakeEngine(answer=shouted))) == "done"

@@ -6,6 +6,8 @@ import pytest
 
 from llmapp.backend.engine import Request
 from llmapp.errors import BadInput, TooLong
+from llmapp.tasks.documents import count_words
+from llmapp.tasks.splitting import sentences
 from llmapp.tasks.summarize import (
     FORMS,
     LENGTHS,
@@ -240,3 +242,44 @@ def test_what_can_not_be_wished_for_is_refused():
 def test_a_blank_text_is_refused():
     with pytest.raises(BadInput):
         last(says(""), " \n")
+
+
+WORDY = " ".join(f"Point {number} is made here with ten small words each." for number in range(1, 60))
+
+
+@pytest.mark.parametrize("words", [10, 35, 60, 100, 200])
+@pytest.mark.parametrize("form", ["paragraph", "bullets"])
+def test_a_number_of_words_is_kept(words, form):
+    update = last(says(WORDY), WORDY, length=str(words), form=form)
+    bullets = update.text.count("- ")
+    assert abs(count_words(update.text) - bullets - words) <= max(words / 4, 11)
+    assert update.finish == "stop"
+
+
+def test_a_number_of_words_is_asked_for():
+    engine = says(WORDY)
+    last(engine, WORDY, length="90")
+    assert question(engine.asked[0]) == "Summarize this text in 5 sentences, about 90 words."
+
+
+def test_a_model_that_says_too_little_reads_smaller_pieces():
+    def first_of(request: Request) -> str:
+        return written(request.prompt).partition("\n\n")[2].partition(".")[0] + "."
+
+    engine = FakeEngine.of(first_of)
+    updates = list(summarize(engine, WORDY, SummaryOptions(length="100")))
+    assert len(engine.asked) > 5
+    assert 75 <= count_words(updates[-1].text) <= 125
+    assert len(set(sentences(updates[-1].text, "en"))) == len(sentences(updates[-1].text, "en"))
+    assert [update.finish for update in updates if update.finish] == ["stop"]
+
+
+def test_no_more_words_than_the_text_has():
+    assert count_words(last(says(WORDY), "One is here. Two is here.", length="2000").text) <= 17
+
+
+def test_words_that_can_not_be_asked_for():
+    for length in ("0", "9", "2001", "-5", "1e3", "٣٠", "9" * 5000):
+        with pytest.raises(BadInput, match="10"):
+            SummaryOptions(length=length)
+    assert SummaryOptions(length="120").words == 120
