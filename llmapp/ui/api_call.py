@@ -76,7 +76,7 @@ def folded_call(request: gr.Request, name: str, asked: Sequence[Arguments]) -> s
 
 def python_call(base: str, name: str, asked: Sequence[Arguments]) -> str:
     """Lines for gradio_client that print each answer."""
-    lines = ["from gradio_client import Client", "", f"client = Client({base!r})"]
+    lines = ["from gradio_client import Client", "", f"client = Client({base!r}, verbose=False)"]
     for each in asked:
         given = "".join(f"    {key}={value!r},\n" for key, value in each.items())
         lines.append(f'print(client.predict(\n{given}    api_name="/{name}",\n))')
