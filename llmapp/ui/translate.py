@@ -11,10 +11,11 @@ from typing import Any
 
 import gradio as gr
 
+from ..catalog import Model
 from ..glossaries import Row
 from ..messages import LANGUAGES, Message, say, words
 from ..tasks.language import Detection, normalise
-from ..tasks.translate import TranslationUpdate, Written
+from ..tasks.translate import TranslationUpdate, Written, sides
 from . import glossary, languages, reference, whole_document
 from .api_call import Call
 from .events import QUIET, bind
@@ -115,7 +116,7 @@ def _build_text(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
     linked = bind(_linked, services, page, tab.parent, said=status)
     demo.load(linked, None, [tab.parent, text, source, target, status], **QUIET)
     sides = [source, target, text, translation]
-    swap.click(bind(_swap), sides, sides, **QUIET)
+    swap.click(bind(_swap), sides, [*sides, found, pairs, status, made], **QUIET)
     model.change(bind(languages.offered, services, True), [model, source, target], [source, target], **QUIET)
     wire_given(services, demo, tab, "translate", page.given, status, work)
 
@@ -203,13 +204,13 @@ def _moment(
     if update.done == update.total or update.total <= MOST_PAIRS:
         shown[page.pairs] = pairs_html(update.aligned, language)
     if update.detection:
-        shown[page.found] = _candidates(update.source, update.detection, request)
+        shown[page.found] = _candidates(moment.info.model, update.source, update.detection, request)
     return shown
 
 
-def _candidates(source: str, found: Detection, request: gr.Request) -> Any:
-    """The language that was taken, with how sure that is, and others it may be, to press."""
-    sure = dict(found.candidates)
+def _candidates(model: Model, source: str, found: Detection, request: gr.Request) -> Any:
+    """The language that was taken, with how sure that is, and others of the model's that it may be, to press."""
+    sure = {tag: p for tag, p in found.candidates if tag == source or tag in sides(model)[0]}
     choices = [
         (tell(request, "translate.candidate", language=tell(request, f"language.{tag}"), sure=sure.get(tag, 0.0)), tag)
         for tag in dict.fromkeys((source, *sure))
@@ -231,8 +232,9 @@ def _linked(services: Services, page: Page, tabs: gr.Tabs, request: gr.Request) 
     return shown | ({page.given.text: asked["q"]} if asked["q"] else {})
 
 
-def _swap(source: str, target: str, text: str, translation: str) -> tuple[str, str, str, str]:
-    return target, source, translation or text, text if translation else ""
+def _swap(source: str, target: str, text: str, translation: str) -> tuple[Any, ...]:
+    """What was said of the translation is not true of the text that was there before."""
+    return target, source, translation or text, text if translation else "", gr.update(visible=False), "", "", ""
 
 
 def _chosen(side: str) -> str:
