@@ -5,6 +5,7 @@ Every row is kept; one that can not be judged carries the reason. Does not know 
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,11 +16,12 @@ from ..backend.engine import Engine
 from ..backend.pool import Pool
 from ..errors import BadInput
 from ..messages import message
-from ..tasks.sentiment import Judgement, classify_each
+from ..tasks.sentiment import Judgement, classify_each, labels_of
 from ..tasks.tables import Sheet, read_sheet, write_csv, write_xlsx
 from ..tasks.watch import Ordered
 from .lent import save_report, with_model
 from .rows import DoneRows
+from .truth import CUT, Compared, keep_compared, true_labels
 
 TABLE = "table"
 FIRST_ROWS, MOST_ROWS = 16, 2048
@@ -30,20 +32,35 @@ SHOWN = 10
 
 
 def run(work: Ordered, pool: Pool) -> Literal["done", "stopped"]:
-    """Judge the table as `work.todo` says: {"column", "model", "labels", "language"}. Raises LlmappError."""
+    """Judge the table as `work.todo` says: {"column", "model", "labels", "language"}, and perhaps "truth".
+
+    `truth` is a column of true labels to compare with. Raises LlmappError.
+    """
     work.phase("preflight")
     sheet = read_sheet(work.file(TABLE), work.file_name(TABLE), ragged=True)
     texts = sheet.column(work.todo["column"])
+    _truths(work, sheet)
     done = DoneRows(work.folder("checkpoints") / "rows.jsonl")
 
     def use(engine: Engine) -> None:
         work.phase("judging")
+        _labels_file(work).write_text(json.dumps(labels_of(engine, work.todo["labels"])), encoding="utf-8")
         _judge(work, engine, texts, done)
 
     with_model(work, pool, use)
     work.phase("saving")
     _write(work, sheet, done.rows)
     return "done" if len(done.rows) == len(texts) else "stopped"
+
+
+def _truths(work: Ordered, sheet: Sheet) -> tuple[str, ...]:
+    """The true labels, if the table has some. Raises BadInput for a column that can not hold them."""
+    column = work.todo.get("truth", "")
+    return true_labels(sheet, work.todo["column"], column) if column else ()
+
+
+def _labels_file(work: Ordered) -> Path:
+    return work.folder("checkpoints") / "labels.json"
 
 
 def _judge(work: Ordered, engine: Engine, texts: Sequence[str], done: DoneRows) -> None:
@@ -93,8 +110,19 @@ def _write(work: Ordered, sheet: Sheet, rows: Sequence[dict[str, Any]]) -> None:
     files = {"csv": f"{stem} judged.csv", "xlsx": f"{stem} judged.xlsx"}
     write_csv(folder / files["csv"], columns, _cells(sheet, rows))
     cut = write_xlsx(folder / files["xlsx"], columns, _cells(sheet, rows))
-    report = _report(sheet.column(work.todo["column"]), sheet.numbers, rows)
+    report = _report(sheet.column(work.todo["column"]), sheet.numbers, rows) | _truth(work, sheet, rows)
     save_report(work, report | {"files": files, "cut_cells": cut})
+
+
+def _truth(work: Ordered, sheet: Sheet, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """How the judged rows agree with the labels that stood beside them; nothing without such labels."""
+    truths = _truths(work, sheet)
+    if not truths or not rows:
+        return {}
+    cells = zip(sheet.numbers, sheet.column(work.todo["column"]), truths, rows, strict=False)
+    both = [Compared(n, text[:CUT], t, row["label"], row["score"]) for n, text, t, row in cells if t and "label" in row]
+    labels = json.loads(_labels_file(work).read_text(encoding="utf-8"))
+    return {"truth": keep_compared(work.folder("result"), work.todo["truth"], both, labels)}
 
 
 def _cells(sheet: Sheet, rows: Sequence[dict[str, Any]]) -> Iterator[tuple[str | float, ...]]:

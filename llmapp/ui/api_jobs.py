@@ -60,6 +60,7 @@ def sentiment_file(
     column: str = "",
     labels: list[str] | None = None,
     model: str = "auto",
+    truth: str = "",
     request: gr.Request | None = None,
 ) -> str:
     """Judge every row of a table; returns a job id at once. The result has the columns label, score and error more.
@@ -69,9 +70,11 @@ def sentiment_file(
         column: the one that holds the texts; empty guesses
         labels: categories of one's own to sort into; none judges sentiment
         model: an id that `models` lists, an adapter of one's own, or "auto"
+        truth: column of true labels to compare with; `job_report` has accuracy, F1 and the confusion matrix then
     """
     services.guard.request(request)
-    return sentiment_table.start_job(services, request, _uploaded(file), clean(column), labels or (), model)
+    path, columns = _uploaded(file), (clean(column), clean(truth))
+    return sentiment_table.start_job(services, request, path, columns[0], labels or (), model, columns[1])
 
 
 def summarize_file(

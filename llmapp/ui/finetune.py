@@ -18,6 +18,7 @@ from ..finetune.settings import EFFORTS
 from ..messages import say
 from .events import QUIET, bind
 from .job_panel import Kind, Panel, build_panel, look, wire_panel
+from .matrix import matrix
 from .notice import notice
 from .owners import owner_of
 from .services import Services
@@ -114,20 +115,9 @@ def _card(report: Mapping[str, Any], language: str) -> str:
     return (
         notice(verdict, "good")
         + f"<p>{escape(scores)}</p>"
-        + _matrix(report, language)
+        + matrix(report["labels"], report["labels"], report["confusion"], language)
         + notice(say("finetune.use", language))
     )
-
-
-def _matrix(report: Mapping[str, Any], language: str) -> str:
-    labels = [escape(str(label)) for label in report["labels"]]
-    head = f"<th>{escape(say('finetune.matrix', language))}</th>" + "".join(f"<th>{label}</th>" for label in labels)
-    rows = "".join(
-        f"<tr><th>{label}</th>" + "".join(f"<td>{count}</td>" for count in counts) + "</tr>"
-        for label, counts in zip(labels, report["confusion"], strict=True)
-    )
-    table = f'<table class="matrix"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
-    return f'<div class="scroll">{table}</div>'
 
 
 KIND = Kind("finetune", (), _card)

@@ -5,6 +5,7 @@ Starts jobs and draws their reports; what judges is a process of its own and doe
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -14,8 +15,11 @@ from typing import Any
 import gradio as gr
 
 from ..bulk.judging import TABLE
+from ..bulk.truth import true_labels
 from ..messages import say
+from ..tasks.columns import guess_truth
 from ..tasks.tables import Sheet, guess_text, read_sheet
+from . import truth_view
 from .events import QUIET, bind
 from .job_panel import Kind, Panel, build_panel, look, wire_panel
 from .model_choice import offered_models, wanted
@@ -24,6 +28,7 @@ from .owners import owner_of
 from .services import Services
 from .table_input import TableInput, build_table, wire_table
 from .text_tab import build_model
+from .truth_view import agreement
 from .words import language_of, tell, w
 
 JUDGE = "judge_table"
@@ -44,14 +49,16 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
     """Lay it out and wire it."""
     with gr.Row(equal_height=False):
         with gr.Column(min_width=320):
-            table = build_table("judge_table", ("column",))
+            table = build_table("judge_table", ("column",), ("truth",))
             labels = gr.Textbox("", label=w("sentiment.labels"), info=w("sentiment.labels_info"))
             with gr.Accordion(w("work.more"), open=False):
                 model = build_model(services, "sentiment", "judge_table-model")
             start = gr.Button(w("judge_table.start"), variant="primary", interactive=False, elem_id="judge_table-start")
         with gr.Column(min_width=320):
             panel = build_panel(KIND)
+            view = truth_view.build()
     _wire(services, (demo.load, tab.select), Page(table, labels, model, start, panel))
+    truth_view.wire(services, panel, view)
 
 
 def _wire(services: Services, opens: Sequence[Callable[..., Any]], page: Page) -> None:
@@ -72,31 +79,46 @@ def _read(path: Path) -> Sheet:
     return read_sheet(path, ragged=True)
 
 
-def _guess(sheet: Sheet) -> tuple[str]:
-    return (guess_text(sheet),)
+def _guess(sheet: Sheet) -> tuple[str, str]:
+    text = guess_text(sheet)
+    return text, guess_truth(sheet, text)
 
 
 def _checked(sheet: Sheet, chosen: Sequence[str], request: gr.Request) -> str:
     """How many rows there are to judge, and how many have nothing in them."""
-    (column,) = chosen
+    column, truth = chosen
     texts = sheet.column(column)
     blank = sum(not text.strip() for text in texts)
     sentence = tell(request, "judge_table.found", rows=len(texts), column=column)
-    return notice(sentence, "good") + (notice(tell(request, "judge_table.blank", blank=blank)) if blank else "")
+    said = notice(sentence, "good") + (notice(tell(request, "judge_table.blank", blank=blank)) if blank else "")
+    if truth:
+        values = Counter(filter(None, true_labels(sheet, column, truth)))
+        labels = ", ".join(f"{value} ({count:,})" for value, count in values.most_common())
+        said += notice(tell(request, "truth.found", column=truth, labels=labels))
+    return said
 
 
 def start_job(
-    services: Services, request: gr.Request | None, path: Path, column: str, labels: Sequence[str], model: str
+    services: Services,
+    request: gr.Request | None,
+    path: Path,
+    column: str,
+    labels: Sequence[str],
+    model: str,
+    truth: str = "",
 ) -> str:
     """Start judging a table and return its job id at once; an empty column is guessed. Raises BadInput, Refused."""
     services.guard.job(request, JUDGE)
     services.guard.size(request, path.stat().st_size)
     sheet = _read(path)
     column = column or guess_text(sheet)
+    if truth:
+        true_labels(sheet, column, truth)
     services.guard.document(request, "\n".join(sheet.column(column)))
     spec = {
         "name": path.name,
         "column": column,
+        "truth": truth,
         "labels": list(labels),
         "model": wanted(services, "sentiment", model, request, bool(labels)),
         "language": language_of(request),
@@ -110,9 +132,9 @@ def own_labels(written: str) -> tuple[str, ...]:
 
 
 def _start(
-    services: Services, page: Page, path: str, column: str, labels: str, model: str, request: gr.Request
+    services: Services, page: Page, path: str, column: str, truth: str, labels: str, model: str, request: gr.Request
 ) -> dict[Any, Any]:
-    job = start_job(services, request, Path(path), column, own_labels(labels), model)
+    job = start_job(services, request, Path(path), column, own_labels(labels), model, truth or "")
     return look(services, page.panel, job, request)
 
 
@@ -125,8 +147,9 @@ def _card(report: Mapping[str, Any], language: str) -> str:
     if report["cut_cells"]:
         said += notice(say("judge_table.cut", language, cells=report["cut_cells"]))
     bars = "".join(_share(label, count, count / total) for label, count in report["labels"].items())
+    truth = agreement(report["truth"], language) if "truth" in report else ""
     lists = "".join(_rows(report[which], say(f"judge_table.{which}", language)) for which in ("certain", "doubtful"))
-    return f"{said}<dl class='shares'>{bars}</dl>{lists}"
+    return f"{said}<dl class='shares'>{bars}</dl>{truth}{lists}"
 
 
 def _share(label: str, count: int, share: float) -> str:
