@@ -19,6 +19,7 @@ from ..messages import message
 from ..tasks.sentiment import Judgement, classify_each, labels_of
 from ..tasks.tables import Sheet, read_sheet, write_csv, write_xlsx
 from ..tasks.watch import Ordered
+from .charts import by_group, over_time
 from .lent import save_report, with_model
 from .rows import DoneRows
 from .truth import CUT, Compared, keep_compared, true_labels
@@ -32,14 +33,16 @@ SHOWN = 10
 
 
 def run(work: Ordered, pool: Pool) -> Literal["done", "stopped"]:
-    """Judge the table as `work.todo` says: {"column", "model", "labels", "language"}, and perhaps "truth".
+    """Judge the table as `work.todo` says: {"column", "model", "labels", "language"}, and perhaps more columns.
 
-    `truth` is a column of true labels to compare with. Raises LlmappError.
+    "truth" holds true labels to compare with; "date" and "group" are what the labels are spread over. Raises
+    LlmappError.
     """
     work.phase("preflight")
     sheet = read_sheet(work.file(TABLE), work.file_name(TABLE), ragged=True)
     texts = sheet.column(work.todo["column"])
     _truths(work, sheet)
+    _spread(work, sheet, ())
     done = DoneRows(work.folder("checkpoints") / "rows.jsonl")
 
     def use(engine: Engine) -> None:
@@ -111,6 +114,7 @@ def _write(work: Ordered, sheet: Sheet, rows: Sequence[dict[str, Any]]) -> None:
     write_csv(folder / files["csv"], columns, _cells(sheet, rows))
     cut = write_xlsx(folder / files["xlsx"], columns, _cells(sheet, rows))
     report = _report(sheet.column(work.todo["column"]), sheet.numbers, rows) | _truth(work, sheet, rows)
+    report |= _spread(work, sheet, [row.get("label", "") for row in rows])
     save_report(work, report | {"files": files, "cut_cells": cut})
 
 
@@ -123,6 +127,15 @@ def _truth(work: Ordered, sheet: Sheet, rows: Sequence[dict[str, Any]]) -> dict[
     both = [Compared(n, text[:CUT], t, row["label"], row["score"]) for n, text, t, row in cells if t and "label" in row]
     labels = json.loads(_labels_file(work).read_text(encoding="utf-8"))
     return {"truth": keep_compared(work.folder("result"), work.todo["truth"], both, labels)}
+
+
+def _spread(work: Ordered, sheet: Sheet, labels: Sequence[str]) -> dict[str, Any]:
+    """The labels over the columns that were asked for. Raises BadInput for one that is not there."""
+    return {
+        name: spread(column, sheet.column(column), labels)
+        for name, spread in (("date", over_time), ("group", by_group))
+        if (column := work.todo.get(name, ""))
+    }
 
 
 def _cells(sheet: Sheet, rows: Sequence[dict[str, Any]]) -> Iterator[tuple[str | float, ...]]:

@@ -8,12 +8,33 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping, Sequence
 
+from .dates import is_date
 from .tables import FEW_VALUES, Sheet, called
 
 LABEL_NAMES = (
     *("label", "class", "category", "sentiment", "target", "type", "tag", "rating", "topic", "intent"),
     *("标签", "类别", "情感", "分类", "类型", "评分", "主题", "意图"),
 )
+GROUP_NAMES = (
+    *("group", "category", "product", "brand", "shop", "store", "source", "channel", "region", "country", "city"),
+    *(
+        "language",
+        "gender",
+        "department",
+        "team",
+        "产品",
+        "品牌",
+        "门店",
+        "来源",
+        "渠道",
+        "地区",
+        "国家",
+        "城市",
+        "部门",
+    ),
+)
+MOST_GROUPS = 30
+"""Different values of a column that rows are grouped by without being asked."""
 TRUTH_NAMES = ("label", "sentiment", "标签", "情感")
 """A column of one of these names holds true labels, whatever they are."""
 
@@ -52,6 +73,20 @@ def guess_truth(sheet: Sheet, text: str, labels: Sequence[str] = tuple(FEELINGS)
     return sheet.columns[best] if best is not None and fits(best)[0] >= 0.5 else ""
 
 
+def guess_date(sheet: Sheet, taken: Sequence[str]) -> str:
+    """The first column of dates that is not `taken`. Empty where there is none."""
+    others = (name for name in sheet.columns if name not in taken)
+    return next((name for name in others if is_date(sheet.column(name), name)), "")
+
+
+def guess_group(sheet: Sheet, taken: Sequence[str]) -> str:
+    """A column of few values to compare by, one with a usual name before others. Empty where there is none."""
+    others = [i for i, name in enumerate(sheet.columns) if name not in taken and repeats(sheet, i)]
+    few = [i for i in others if len({row[i] for row in sheet.rows}) <= MOST_GROUPS]
+    best = max(few, key=lambda i: (called(sheet.columns[i], GROUP_NAMES), -i), default=None)
+    return "" if best is None else sheet.columns[best]
+
+
 def guess_means(values: Sequence[str], labels: Sequence[str]) -> dict[str, str]:
     """Which of `labels` each value of a column means, as far as that can be told; empty where it can not."""
     folded = {_fold(label): label for label in labels}
@@ -63,6 +98,11 @@ def guess_means(values: Sequence[str], labels: Sequence[str]) -> dict[str, str]:
         return folded.get(plain) or feelings.get(_feeling(plain) or numbers.get(plain, ""), "")
 
     return {value: meaning(value) for value in values}
+
+
+def feeling(label: str) -> str:
+    """`positive`, `negative` or `neutral` where a label is a word for one of them, else empty."""
+    return _feeling(_fold(label))
 
 
 def _feeling(folded: str) -> str:

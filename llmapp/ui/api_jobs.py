@@ -61,6 +61,8 @@ def sentiment_file(
     labels: list[str] | None = None,
     model: str = "auto",
     truth: str = "",
+    date: str = "",
+    group: str = "",
     request: gr.Request | None = None,
 ) -> str:
     """Judge every row of a table; returns a job id at once. The result has the columns label, score and error more.
@@ -71,10 +73,12 @@ def sentiment_file(
         labels: categories of one's own to sort into; none judges sentiment
         model: an id that `models` lists, an adapter of one's own, or "auto"
         truth: column of true labels to compare with; `job_report` has accuracy, F1 and the confusion matrix then
+        date: column of dates; `job_report` counts the labels over time then
+        group: column of few values; `job_report` counts the labels of each then
     """
     services.guard.request(request)
-    path, columns = _uploaded(file), (clean(column), clean(truth))
-    return sentiment_table.start_job(services, request, path, columns[0], labels or (), model, columns[1])
+    more = {"truth": clean(truth), "date": clean(date), "group": clean(group)}
+    return sentiment_table.start_job(services, request, _uploaded(file), clean(column), labels or (), model, more)
 
 
 def summarize_file(

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +15,18 @@ import gradio as gr
 
 from ..bulk.judging import TABLE
 from ..bulk.truth import true_labels
-from ..messages import say
-from ..tasks.columns import guess_truth
+from ..tasks.columns import guess_date, guess_group, guess_truth
 from ..tasks.tables import Sheet, guess_text, read_sheet
 from . import truth_view
 from .events import QUIET, bind
 from .job_panel import Kind, Panel, build_panel, look, wire_panel
+from .judge_card import card
 from .model_choice import offered_models, wanted
 from .notice import notice
 from .owners import owner_of
 from .services import Services
 from .table_input import TableInput, build_table, wire_table
 from .text_tab import build_model
-from .truth_view import agreement
 from .words import language_of, tell, w
 
 JUDGE = "judge_table"
@@ -49,7 +47,7 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
     """Lay it out and wire it."""
     with gr.Row(equal_height=False):
         with gr.Column(min_width=320):
-            table = build_table("judge_table", ("column",), ("truth",))
+            table = build_table("judge_table", ("column",), ("truth", "date", "group"))
             labels = gr.Textbox("", label=w("sentiment.labels"), info=w("sentiment.labels_info"))
             with gr.Accordion(w("work.more"), open=False):
                 model = build_model(services, "sentiment", "judge_table-model")
@@ -79,14 +77,16 @@ def _read(path: Path) -> Sheet:
     return read_sheet(path, ragged=True)
 
 
-def _guess(sheet: Sheet) -> tuple[str, str]:
+def _guess(sheet: Sheet) -> tuple[str, ...]:
     text = guess_text(sheet)
-    return text, guess_truth(sheet, text)
+    truth = guess_truth(sheet, text)
+    date = guess_date(sheet, (text, truth))
+    return text, truth, date, guess_group(sheet, (text, truth, date))
 
 
 def _checked(sheet: Sheet, chosen: Sequence[str], request: gr.Request) -> str:
     """How many rows there are to judge, and how many have nothing in them."""
-    column, truth = chosen
+    column, truth, *_ = chosen
     texts = sheet.column(column)
     blank = sum(not text.strip() for text in texts)
     sentence = tell(request, "judge_table.found", rows=len(texts), column=column)
@@ -105,23 +105,29 @@ def start_job(
     column: str,
     labels: Sequence[str],
     model: str,
-    truth: str = "",
+    more: Mapping[str, str] | None = None,
 ) -> str:
-    """Start judging a table and return its job id at once; an empty column is guessed. Raises BadInput, Refused."""
+    """Start judging a table and return its job id at once; an empty column is guessed. Raises BadInput, Refused.
+
+    `more`: columns for "truth", "date" and "group", where the table has such.
+    """
     services.guard.job(request, JUDGE)
     services.guard.size(request, path.stat().st_size)
     sheet = _read(path)
     column = column or guess_text(sheet)
-    if truth:
-        true_labels(sheet, column, truth)
+    more = {name: found for name, found in (more or {}).items() if found}
+    for name in more.values():
+        sheet.column(name)
+    if "truth" in more:
+        true_labels(sheet, column, more["truth"])
     services.guard.document(request, "\n".join(sheet.column(column)))
     spec = {
         "name": path.name,
         "column": column,
-        "truth": truth,
         "labels": list(labels),
         "model": wanted(services, "sentiment", model, request, bool(labels)),
         "language": language_of(request),
+        **more,
     }
     return services.supervisor.start(JUDGE, owner_of(services.settings, request), spec, {TABLE: path})
 
@@ -132,42 +138,20 @@ def own_labels(written: str) -> tuple[str, ...]:
 
 
 def _start(
-    services: Services, page: Page, path: str, column: str, truth: str, labels: str, model: str, request: gr.Request
+    services: Services,
+    page: Page,
+    path: str,
+    column: str,
+    truth: str,
+    date: str,
+    group: str,
+    labels: str,
+    model: str,
+    request: gr.Request,
 ) -> dict[Any, Any]:
-    job = start_job(services, request, Path(path), column, own_labels(labels), model, truth or "")
+    more = {"truth": truth or "", "date": date or "", "group": group or ""}
+    job = start_job(services, request, Path(path), column, own_labels(labels), model, more)
     return look(services, page.panel, job, request)
 
 
-def _card(report: Mapping[str, Any], language: str) -> str:
-    """Shares of the labels, and the rows it is most certain and most doubtful of."""
-    total = max(1, report["judged"])
-    said = notice(say("judge_table.done", language, judged=report["judged"], rows=report["rows"]), "good")
-    if report["failed"]:
-        said += notice(say("judge_table.failed", language, failed=report["failed"]))
-    if report["cut_cells"]:
-        said += notice(say("judge_table.cut", language, cells=report["cut_cells"]))
-    bars = "".join(_share(label, count, count / total) for label, count in report["labels"].items())
-    truth = agreement(report["truth"], language) if "truth" in report else ""
-    lists = "".join(_rows(report[which], say(f"judge_table.{which}", language)) for which in ("certain", "doubtful"))
-    return f"{said}<dl class='shares'>{bars}</dl>{truth}{lists}"
-
-
-def _share(label: str, count: int, share: float) -> str:
-    width = f"{100 * share:.1f}%"
-    return (
-        f"<dt>{escape(label)} <span class='quiet'>{count:,} · {width}</span></dt>"
-        f'<dd class="progress"><i style="width:{width}"></i></dd>'
-    )
-
-
-def _rows(rows: Sequence[Mapping[str, Any]], title: str) -> str:
-    cells = "".join(
-        f"<tr><td class='quiet'>{row['row']}</td><td>{escape(row['text'])}</td>"
-        f"<td>{escape(row['label'])}</td><td>{row['score']:.2f}</td></tr>"
-        for row in rows
-    )
-    body = f"<div class='scroll'><table class='matrix'><tbody>{cells}</tbody></table></div>"
-    return f"<details><summary>{escape(title)}</summary>{body}</details>"
-
-
-KIND = Kind(JUDGE, ("csv", "xlsx"), _card)
+KIND = Kind(JUDGE, ("csv", "xlsx"), card)
