@@ -22,10 +22,10 @@ def tones(labels: Sequence[str]) -> dict[str, str]:
     return {label: f"tone-{feeling(label) or plain.index(label) % TONES}" for label in labels}
 
 
-def shares(counts: Mapping[str, int]) -> str:
+def shares(counts: Mapping[str, int], total: int) -> str:
     """How many there are of each label, and which part of all."""
-    total, tone = max(1, sum(counts.values())), tones(sorted(counts))
-    bars = "".join(_share(label, count, count / total, tone[label]) for label, count in counts.items())
+    tone = tones(sorted(counts))
+    bars = "".join(_share(label, count, count / max(1, total), tone[label]) for label, count in counts.items())
     return f"<dl class='shares'>{bars}</dl>"
 
 

@@ -24,13 +24,20 @@ def card(report: Mapping[str, Any], language: str) -> str:
         said += notice(say("judge_table.cut", language, cells=report["cut_cells"]))
     labels = list(report["labels"])
     parts = [
-        shares(report["labels"]),
+        _shares(report, language),
         _over_time(report["date"], labels, language) if "date" in report else "",
         _by_group(report["group"], labels, language) if "group" in report else "",
         agreement(report["truth"], language) if "truth" in report else "",
         *(_examples(report[which], say(f"judge_table.{which}", language)) for which in ("certain", "doubtful")),
     ]
     return said + "".join(parts)
+
+
+def _shares(report: Mapping[str, Any], language: str) -> str:
+    """How many rows have each label, or, where several may fit, how many rows each label fits."""
+    several = "fits" in report
+    title = quiet(say("judge_table.fits", language)) if several else ""
+    return title + shares(report["fits"] if several else report["labels"], report["judged"])
 
 
 def _over_time(found: Mapping[str, Any], labels: Sequence[str], language: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 
 from ..backend.engine import Engine
+from ..errors import BadInput
 from ..messages import Message, say
 from ..tasks.explain import Explanation, explain
 from ..tasks.sentiment import BATCH, Judgement, classify_each
@@ -42,6 +43,7 @@ class Page:
 
     given: Given
     labels: gr.Textbox
+    several: gr.Checkbox
     each_line: gr.Checkbox
     status: gr.Markdown
     bars: gr.Label
@@ -52,7 +54,7 @@ class Page:
 
     def inputs(self) -> list[Any]:
         """In the order of `run`'s parameters."""
-        return [self.given.text, self.labels, self.each_line, self.given.model]
+        return [self.given.text, self.labels, self.several, self.each_line, self.given.model]
 
     def outputs(self) -> list[Any]:
         """What a run may change."""
@@ -83,6 +85,9 @@ def _build_text(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
             text, upload = build_text("sentiment")
             each_line = gr.Checkbox(False, label=w("sentiment.each_line"))
             labels = gr.Textbox("", label=w("sentiment.labels"), info=w("sentiment.labels_info"), elem_id="labels")
+            several = gr.Checkbox(
+                False, label=w("sentiment.several"), info=w("sentiment.several_info"), elem_id="sentiment-several"
+            )
             with gr.Accordion(w("work.more"), open=False):
                 model = build_model(services, "sentiment")
             run_button, stop = build_buttons("sentiment")
@@ -100,53 +105,87 @@ def _build_text(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
             made = gr.HTML(padding=False)
             why = gr.Button(w("sentiment.why"), visible=False, size="sm", elem_id="sentiment-why")
     given = Given(text, upload, model, run_button, stop)
-    page = Page(given, labels, each_line, status, bars, table, why, words, made)
+    page = Page(given, labels, several, each_line, status, bars, table, why, words, made)
     work = Work([(run_button.click, run), (why.click, explained)], page, page.inputs(), page.outputs())
     wire_given(services, demo, tab, "sentiment", page.given, status, work)
 
 
 def run(
-    services: Services, page: Page, text: str, labels: str, each_line: bool, model: str, request: gr.Request
+    services: Services,
+    page: Page,
+    text: str,
+    labels: str,
+    several: bool,
+    each_line: bool,
+    model: str,
+    request: gr.Request,
 ) -> Iterator[dict[Any, Any]]:
     """Judge what was given: the whole, or line by line."""
     text = need_text(services, text)
     texts = [line for line in text.splitlines() if line.strip()] if each_line else [text]
-    own = sentiment_table.own_labels(labels)
+    own = _own(labels, several)
     moments = stream(
-        services, request, "sentiment", model, lambda engine: _judge(engine, texts, own), open_labels=bool(own)
+        services,
+        request,
+        "sentiment",
+        model,
+        lambda engine: _judge(engine, texts, own, several),
+        open_labels=bool(own),
     )
     language = language_of(request)
-    yield from with_buttons(page.given, (_moment(page, moment, each_line, language) for moment in moments))
+    yield from with_buttons(page.given, (_moment(page, moment, several, each_line, language) for moment in moments))
 
 
-def _judge(engine: Engine, texts: list[str], labels: tuple[str, ...]) -> Iterator[Judged]:
+def _own(written: str, several: bool) -> tuple[str, ...]:
+    labels = sentiment_table.own_labels(written)
+    if several and not labels:
+        raise BadInput("labels_none")
+    return labels
+
+
+def _judge(engine: Engine, texts: list[str], labels: tuple[str, ...], several: bool) -> Iterator[Judged]:
     """A moment for each batch that was judged."""
     found: list[Judgement] = []
-    for judgement in classify_each(engine, texts, labels):
+    for judgement in classify_each(engine, texts, labels, several):
         found.append(judgement)
         if len(found) % BATCH == 0 or len(found) == len(texts):
             yield Judged(texts[: len(found)], tuple(found))
 
 
-def _moment(page: Page, moment: Message | Made[Judged], each_line: bool, language: str) -> dict[Any, Any]:
+def _moment(
+    page: Page, moment: Message | Made[Judged], several: bool, each_line: bool, language: str
+) -> dict[Any, Any]:
     if isinstance(moment, Message):
         return {page.status: waiting(moment, language)}
     judged = moment.value
     headers = [say(f"sentiment.{column}", language) for column in ("text", "label", "probability")]
-    rows = [[t, j.label, round(j.scores[j.label], 3)] for t, j in zip(judged.texts, judged.judgements, strict=True)]
+    each = list(judged.judgements[0].scores) if several else []
+    rows = [
+        [text, found.label, *(round(found.scores[name], 3) for name in (each or [found.label]))]
+        for text, found in zip(judged.texts, judged.judgements, strict=True)
+    ]
     notes = dict.fromkeys(note.text(language) for judgement in judged.judgements for note in judgement.notes)
     return {
         page.bars: gr.update(value=dict(judged.judgements[0].scores), visible=not each_line),
-        page.table: gr.update(value={"headers": headers, "data": rows}, visible=each_line),
+        page.table: gr.update(
+            value={"headers": [*headers[:2], *each] if each else headers, "data": rows}, visible=each_line
+        ),
         page.status: "".join(map(quiet, notes)),
-        page.why: gr.update(visible=not each_line),
+        page.why: gr.update(visible=not each_line and not several),
         page.words: "",
         page.made: made_line(moment, language),
     }
 
 
 def explained(
-    services: Services, page: Page, text: str, labels: str, _each_line: bool, model: str, request: gr.Request
+    services: Services,
+    page: Page,
+    text: str,
+    labels: str,
+    _several: bool,
+    _each_line: bool,
+    model: str,
+    request: gr.Request,
 ) -> Iterator[dict[Any, Any]]:
     """The words that carried the judgement, and what is left of it without them."""
     text = need_text(services, text)

@@ -5,6 +5,7 @@ Starts jobs and draws their reports; what judges is a process of its own and doe
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import gradio as gr
 
 from ..bulk.judging import TABLE
 from ..bulk.truth import true_labels
+from ..errors import BadInput
 from ..tasks.columns import guess_date, guess_group, guess_truth
 from ..tasks.tables import Sheet, guess_text, read_sheet
 from . import truth_view
@@ -38,6 +40,7 @@ class Page:
 
     table: TableInput
     labels: gr.Textbox
+    several: gr.Checkbox
     model: gr.Dropdown
     start: gr.Button
     panel: Panel
@@ -49,13 +52,14 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
         with gr.Column(min_width=320):
             table = build_table("judge_table", ("column",), ("truth", "date", "group"))
             labels = gr.Textbox("", label=w("sentiment.labels"), info=w("sentiment.labels_info"))
+            several = gr.Checkbox(False, label=w("sentiment.several"), info=w("sentiment.several_info"))
             with gr.Accordion(w("work.more"), open=False):
                 model = build_model(services, "sentiment", "judge_table-model")
             start = gr.Button(w("judge_table.start"), variant="primary", interactive=False, elem_id="judge_table-start")
         with gr.Column(min_width=320):
             panel = build_panel(KIND)
             view = truth_view.build()
-    _wire(services, (demo.load, tab.select), Page(table, labels, model, start, panel))
+    _wire(services, (demo.load, tab.select), Page(table, labels, several, model, start, panel))
     truth_view.wire(services, panel, view)
 
 
@@ -64,7 +68,7 @@ def _wire(services: Services, opens: Sequence[Callable[..., Any]], page: Page) -
     found = page.table.found
     page.start.click(
         bind(_start, services, page, said=found),
-        [*page.table.inputs(), page.labels, page.model],
+        [*page.table.inputs(), page.labels, page.several, page.model],
         [found, *page.panel.outputs()],
         **QUIET,
     )
@@ -106,11 +110,14 @@ def start_job(
     labels: Sequence[str],
     model: str,
     more: Mapping[str, str] | None = None,
+    several: bool = False,
 ) -> str:
     """Start judging a table and return its job id at once; an empty column is guessed. Raises BadInput, Refused.
 
-    `more`: columns for "truth", "date" and "group", where the table has such.
+    `more`: columns for "truth", "date" and "group", where the table has such. `several`: more than one label may fit.
     """
+    if several and not labels:
+        raise BadInput("labels_none")
     services.guard.job(request, JUDGE)
     services.guard.size(request, path.stat().st_size)
     sheet = _read(path)
@@ -125,6 +132,7 @@ def start_job(
         "name": path.name,
         "column": column,
         "labels": list(labels),
+        "multi_label": several,
         "model": wanted(services, "sentiment", model, request, bool(labels)),
         "language": language_of(request),
         **more,
@@ -133,8 +141,8 @@ def start_job(
 
 
 def own_labels(written: str) -> tuple[str, ...]:
-    """Labels as a person writes them, between commas of either width."""
-    return tuple(part.strip() for part in written.replace("，", ",").split(",") if part.strip())
+    """Labels as a person writes them, each once, between commas of either width, the list comma or line breaks."""
+    return tuple(dict.fromkeys(part.strip() for part in re.split("[,，、\n]", written) if part.strip()))
 
 
 def _start(
@@ -146,11 +154,12 @@ def _start(
     date: str,
     group: str,
     labels: str,
+    several: bool,
     model: str,
     request: gr.Request,
 ) -> dict[Any, Any]:
     more = {"truth": truth or "", "date": date or "", "group": group or ""}
-    job = start_job(services, request, Path(path), column, own_labels(labels), model, more)
+    job = start_job(services, request, Path(path), column, own_labels(labels), model, more, several)
     return look(services, page.panel, job, request)
 
 
