@@ -38,7 +38,7 @@ def columns(bars: Bars, labels: Sequence[str], heads: Sequence[str]) -> str:
     ends = [bars[0][0], *([bars[len(bars) // 2][0]] if len(bars) > 4 else []), bars[-1][0]] if bars else []
     axis = "".join(f"<span>{escape(name)}</span>" for name in dict.fromkeys(ends))
     chart = f"<div class='columns'>{drawn}</div><div class='axis'>{axis}</div>"
-    return f"{_legend(labels, tone)}{chart}{_numbers(bars, labels, heads)}"
+    return f"{legend(labels, tone)}{chart}{_numbers(bars, labels, heads)}"
 
 
 def rows(bars: Bars, labels: Sequence[str], heads: Sequence[str]) -> str:
@@ -49,7 +49,7 @@ def rows(bars: Bars, labels: Sequence[str], heads: Sequence[str]) -> str:
         f"<dd class='parts'>{_parts(name, counts, labels, tone, 'width')}</dd>"
         for name, counts in bars
     )
-    return f"{_legend(labels, tone)}<dl class='shares'>{drawn}</dl>{_numbers(bars, labels, heads)}"
+    return f"{legend(labels, tone)}<dl class='shares'>{drawn}</dl>{_numbers(bars, labels, heads)}"
 
 
 def _share(label: str, count: int, share: float, tone: str) -> str:
@@ -71,7 +71,8 @@ def _parts(name: str, counts: Mapping[str, int], labels: Sequence[str], tone: Ma
     return f"<div role='img' aria-label='{said}' title='{said}'>{parts}</div>"
 
 
-def _legend(labels: Sequence[str], tone: Mapping[str, str]) -> str:
+def legend(labels: Sequence[str], tone: Mapping[str, str]) -> str:
+    """Which colour is which label."""
     entries = "".join(f"<span><i class='{tone[label]}'></i>{escape(label)}</span>" for label in labels)
     return f"<p class='legend'>{entries}</p>"
 

@@ -14,9 +14,11 @@ from ..backend.engine import Engine
 from ..errors import BadInput
 from ..messages import Message, say
 from ..tasks.explain import Explanation, explain
+from ..tasks.mood import Mood, mood
 from ..tasks.sentiment import BATCH, Judgement, classify_each
 from . import sentiment_table
 from .line import Work
+from .mood_strip import mood_strip
 from .notice import notice, quiet
 from .services import Services
 from .text_tab import (
@@ -48,6 +50,7 @@ class Page:
     status: gr.Markdown
     bars: gr.Label
     table: gr.Dataframe
+    strip: gr.HTML
     why: gr.Button
     words: gr.HTML
     made: gr.HTML
@@ -58,16 +61,17 @@ class Page:
 
     def outputs(self) -> list[Any]:
         """What a run may change."""
-        shown = [self.bars, self.table, self.status, self.why, self.words, self.made]
+        shown = [self.bars, self.table, self.status, self.strip, self.why, self.words, self.made]
         return [*shown, self.given.run, self.given.stop]
 
 
 @dataclass(frozen=True)
 class Judged:
-    """Lines so far, with what was found."""
+    """Lines so far, with what was found; of one text its mood so far too."""
 
     texts: Sequence[str]
     judgements: Sequence[Judgement]
+    moods: Sequence[Mood] = ()
 
 
 def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
@@ -101,11 +105,12 @@ def _build_text(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
                 label=w("sentiment.table"),
                 elem_id="sentiment-table",
             )
+            strip = gr.HTML(elem_id="sentiment-strip", padding=False)
             words = gr.HTML(elem_id="sentiment-words", padding=False)
             made = gr.HTML(padding=False)
             why = gr.Button(w("sentiment.why"), visible=False, size="sm", elem_id="sentiment-why")
     given = Given(text, upload, model, run_button, stop)
-    page = Page(given, labels, several, each_line, status, bars, table, why, words, made)
+    page = Page(given, labels, several, each_line, status, bars, table, strip, why, words, made)
     work = Work([(run_button.click, run), (why.click, explained)], page, page.inputs(), page.outputs())
     wire_given(services, demo, tab, "sentiment", page.given, status, work)
 
@@ -120,7 +125,7 @@ def run(
     model: str,
     request: gr.Request,
 ) -> Iterator[dict[Any, Any]]:
-    """Judge what was given: the whole, or line by line."""
+    """Judge what was given: the whole and then sentence by sentence, or line by line."""
     text = need_text(services, text)
     texts = [line for line in text.splitlines() if line.strip()] if each_line else [text]
     own = _own(labels, several)
@@ -129,7 +134,7 @@ def run(
         request,
         "sentiment",
         model,
-        lambda engine: _judge(engine, texts, own, several),
+        lambda engine: _judge(engine, texts, own, several, each_line),
         open_labels=bool(own),
     )
     language = language_of(request)
@@ -143,13 +148,18 @@ def _own(written: str, several: bool) -> tuple[str, ...]:
     return labels
 
 
-def _judge(engine: Engine, texts: list[str], labels: tuple[str, ...], several: bool) -> Iterator[Judged]:
+def _judge(
+    engine: Engine, texts: list[str], labels: tuple[str, ...], several: bool, each_line: bool
+) -> Iterator[Judged]:
     """A moment for each batch that was judged."""
     found: list[Judgement] = []
     for judgement in classify_each(engine, texts, labels, several):
         found.append(judgement)
         if len(found) % BATCH == 0 or len(found) == len(texts):
             yield Judged(texts[: len(found)], tuple(found))
+    if not each_line and not labels:
+        for moods in mood(engine, texts[0]):
+            yield Judged(texts, tuple(found), moods)
 
 
 def _moment(
@@ -171,6 +181,7 @@ def _moment(
             value={"headers": [*headers[:2], *each] if each else headers, "data": rows}, visible=each_line
         ),
         page.status: "".join(map(quiet, notes)),
+        page.strip: mood_strip(judged.moods, language),
         page.why: gr.update(visible=not each_line and not several),
         page.words: "",
         page.made: made_line(moment, language),
