@@ -14,6 +14,7 @@ from llmapp.backend.sources import Sources
 from llmapp.catalog import Catalog
 from llmapp.conversations import Conversations
 from llmapp.errors import LlmappError
+from llmapp.examples import Examples
 from llmapp.jobs.supervisor import Supervisor
 from llmapp.settings import AppSettings, read_settings
 from llmapp.store import Store
@@ -47,6 +48,7 @@ def build(settings: AppSettings, models: Path = MODELS) -> Services:
         sources=sources,
         backend=ThreadPoolExecutor(1, "backend").submit(look),
         conversations=conversations,
+        examples=Examples(store),
         supervisor=supervisor,
         guard=Guard(settings, store, catalog, supervisor, key),
         turns=Turns(),

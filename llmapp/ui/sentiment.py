@@ -17,6 +17,7 @@ from ..tasks.explain import Explanation, explain
 from ..tasks.mood import Mood, mood
 from ..tasks.sentiment import BATCH, Judgement, classify_each
 from . import sentiment_table
+from .keeping import Keeping, build_keeping, wire_keeping
 from .line import Work
 from .mood_strip import mood_strip
 from .notice import notice, quiet
@@ -54,6 +55,7 @@ class Page:
     why: gr.Button
     words: gr.HTML
     made: gr.HTML
+    keeping: Keeping
 
     def inputs(self) -> list[Any]:
         """In the order of `run`'s parameters."""
@@ -61,7 +63,17 @@ class Page:
 
     def outputs(self) -> list[Any]:
         """What a run may change."""
-        shown = [self.bars, self.table, self.status, self.strip, self.why, self.words, self.made]
+        shown = [
+            self.bars,
+            self.table,
+            self.status,
+            self.strip,
+            self.why,
+            self.words,
+            self.made,
+            self.keeping.row,
+            self.keeping.right,
+        ]
         return [*shown, self.given.run, self.given.stop]
 
 
@@ -109,10 +121,18 @@ def _build_text(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
             words = gr.HTML(elem_id="sentiment-words", padding=False)
             made = gr.HTML(padding=False)
             why = gr.Button(w("sentiment.why"), visible=False, size="sm", elem_id="sentiment-why")
+            keeping = build_keeping("sentiment", _right_label)
     given = Given(text, upload, model, run_button, stop)
-    page = Page(given, labels, several, each_line, status, bars, table, strip, why, words, made)
+    page = Page(given, labels, several, each_line, status, bars, table, strip, why, words, made, keeping)
     work = Work([(run_button.click, run), (why.click, explained)], page, page.inputs(), page.outputs())
     wire_given(services, demo, tab, "sentiment", page.given, status, work)
+    wire_keeping(services, (demo.load, tab.select), keeping, text)
+
+
+def _right_label() -> gr.Dropdown:
+    return gr.Dropdown(
+        [], label=w("sentiment.right"), info=w("sentiment.right_info"), allow_custom_value=True, elem_id="right-label"
+    )
 
 
 def run(
@@ -185,6 +205,8 @@ def _moment(
         page.why: gr.update(visible=not each_line and not several),
         page.words: "",
         page.made: made_line(moment, language),
+        page.keeping.row: gr.update(visible=not each_line),
+        page.keeping.right: gr.update(choices=list(judged.judgements[0].scores), value=judged.judgements[0].label),
     }
 
 

@@ -10,6 +10,7 @@ from ..backend.pool import Pool
 from ..backend.sources import Sources
 from ..catalog import Catalog
 from ..conversations import Conversations
+from ..examples import Examples
 from ..jobs.supervisor import Supervisor
 from ..messages import Message
 from ..settings import AppSettings
@@ -29,6 +30,7 @@ class Services:
     sources: Sources
     backend: Future[tuple[Hardware, Pool]]
     conversations: Conversations
+    examples: Examples
     supervisor: Supervisor
     guard: Guard
     turns: Turns
@@ -47,12 +49,13 @@ class Services:
         return self.backend.result()[0]
 
     def forget(self, owner: str) -> int:
-        """Delete everything of an owner: conversations, jobs, adapters. Returns how many conversations there were."""
+        """Delete everything of an owner: jobs, adapters, examples, conversations. Returns how many of the last."""
         for status in self.supervisor.jobs(owner):
             self.supervisor.discard(status.id, owner)
         for adapter in self.catalog.adapters(owner):
             if adapter.owner == owner:
                 self.catalog.delete_adapter(adapter.id, owner)
+        self.examples.delete_all(owner)
         return self.conversations.delete_all(owner, alone=self.settings.owners == "one")
 
     def close(self) -> None:
