@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -43,7 +43,8 @@ def run(work: Ordered, pool: Pool) -> Literal["done", "stopped"]:
     sheet = read_sheet(work.file(TABLE), work.file_name(TABLE), ragged=True)
     texts = sheet.column(work.todo["column"])
     _truths(work, sheet)
-    _spread(work, sheet, ())
+    for name in _spread_over(work):
+        sheet.column(work.todo[name])
     done = DoneRows(work.folder("checkpoints") / "rows.jsonl")
 
     def use(engine: Engine) -> None:
@@ -138,12 +139,17 @@ def _truth(work: Ordered, sheet: Sheet, rows: Sequence[dict[str, Any]]) -> dict[
 
 
 def _spread(work: Ordered, sheet: Sheet, labels: Sequence[str]) -> dict[str, Any]:
-    """The labels over the columns that were asked for. Raises BadInput for one that is not there."""
+    """The labels over the columns that were asked for."""
     return {
-        name: spread(column, sheet.column(column), labels)
-        for name, spread in (("date", over_time), ("group", by_group))
-        if (column := work.todo.get(name, ""))
+        name: spread(work.todo[name], sheet.column(work.todo[name]), labels)
+        for name, spread in _spread_over(work).items()
     }
+
+
+def _spread_over(work: Ordered) -> dict[str, Callable[[str, Sequence[str], Sequence[str]], dict[str, Any]]]:
+    """Which columns were asked for, and how labels are spread over each."""
+    known = {"date": over_time, "group": by_group}
+    return {name: spread for name, spread in known.items() if work.todo.get(name)}
 
 
 def _cells(sheet: Sheet, rows: Sequence[dict[str, Any]], each: Sequence[str]) -> Iterator[tuple[str | float, ...]]:

@@ -31,6 +31,9 @@ LEAST_READ = 0.8
 LOOKED_AT = 300
 """Different cells that a format is looked for with; the best ones are then tried on all."""
 
+_MAY_BE = re.compile(r"(?=\D{0,20}\d).{4,40}\Z")
+"""What is no date is seen at once: a table may have many columns."""
+
 YEARS = range(1000, 9999)
 
 _CLOCK = re.compile(
@@ -100,11 +103,13 @@ def _read(cells: Sequence[str], form: str) -> tuple[date | None, ...]:
 
 
 def _day(cell: str, form: str) -> date | None:
+    if not _MAY_BE.match(cell):
+        return None
     try:
         if form == "unix":
             digits = re.fullmatch(r"(\d{10})(\d{3})?(\.\d+)?", cell)
             return datetime.fromtimestamp(int(digits[1]), UTC).date() if digits else None
-        day = datetime.strptime(cell, form).replace(tzinfo=UTC).date() if cell else None
-        return day if day and day.year in YEARS else None
+        day = datetime.strptime(cell, form).replace(tzinfo=UTC).date()
+        return day if day.year in YEARS else None
     except (ValueError, OverflowError):
         return None
