@@ -22,7 +22,9 @@ from .owners import owner_of
 from .services import Services
 from .words import tell, w
 
-COLUMNS = ("text", "label")
+LABELLED = ("text", "label")
+PAIRS = ("input", "output")
+"""Columns of a table of examples: the Fine-tune tab looks for the first, where a task gives labels."""
 SHOWN, CUT = 200, 120
 """Examples offered for deletion, and characters shown of one."""
 
@@ -94,7 +96,7 @@ def kept_table(services: Services, request: gr.Request, task: Task) -> str:
     found = services.examples.list(owner_of(services.settings, request), task)
     with TemporaryDirectory() as folder:
         path = Path(folder) / f"{tell(request, 'keep.file')}.xlsx"
-        write_xlsx(path, COLUMNS, ((each.input, each.output) for each in reversed(found)))
+        write_xlsx(path, _columns(task), ((each.input, each.output) for each in reversed(found)))
         return offer(services, request, path.name, path, "examples")
 
 
@@ -104,8 +106,14 @@ def _keep(services: Services, keeping: Keeping, given: str, right: str | None, r
     services.guard.characters(given + right)
     services.guard.size(request, len(f"{given}{right}".encode()))
     count = services.examples.keep(owner_of(services.settings, request), keeping.task, given, right)
-    said = tell(request, "keep.kept", output=right, text=" ".join(given.split())[:CUT], count=count)
-    return shelf(services, keeping, request) | {keeping.said: notice(said, "good")}
+    shown = {name: " ".join(part.split())[:CUT] for name, part in (("text", given), ("output", right))}
+    said = notice(tell(request, "keep.kept", **shown, count=count), "good")
+    teach = notice(tell(request, "keep.teach")) if keeping.task == "sentiment" else ""
+    return shelf(services, keeping, request) | {keeping.said: said + teach}
+
+
+def _columns(task: Task) -> tuple[str, str]:
+    return LABELLED if task == "sentiment" else PAIRS
 
 
 def _delete(services: Services, keeping: Keeping, which: int | None, request: gr.Request) -> dict[Any, Any]:
@@ -122,5 +130,5 @@ def _take(services: Services, keeping: Keeping, request: gr.Request) -> dict[Any
     found = services.examples.list(owner_of(services.settings, request), keeping.task)
     with TemporaryDirectory() as folder:
         path = Path(folder) / f"{tell(request, 'keep.file')}.csv"
-        write_csv(path, COLUMNS, ((each.input, each.output) for each in reversed(found)))
+        write_csv(path, _columns(keeping.task), ((each.input, each.output) for each in reversed(found)))
         return {keeping.download: offer(services, request, path.name, path), keeping.said: ""}
