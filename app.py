@@ -14,6 +14,7 @@ from llmapp.backend.sources import Sources
 from llmapp.catalog import Catalog
 from llmapp.conversations import Conversations
 from llmapp.errors import LlmappError
+from llmapp.examples import Examples
 from llmapp.glossaries import Glossaries
 from llmapp.jobs.supervisor import Supervisor
 from llmapp.settings import AppSettings, read_settings
@@ -48,6 +49,7 @@ def build(settings: AppSettings, models: Path = MODELS) -> Services:
         sources=sources,
         backend=ThreadPoolExecutor(1, "backend").submit(look),
         conversations=conversations,
+        examples=Examples(store),
         glossaries=Glossaries(store),
         supervisor=supervisor,
         guard=Guard(settings, store, catalog, supervisor, key),

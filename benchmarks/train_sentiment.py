@@ -23,11 +23,12 @@ from llmapp.backend.sources import Sources
 from llmapp.catalog import Catalog
 from llmapp.finetune.adapter import Base, publish
 from llmapp.finetune.dataset import Rows, Split
-from llmapp.finetune.evaluate import mcnemar, score
+from llmapp.finetune.evaluate import mcnemar
 from llmapp.finetune.run import Lesson, Taught, keep, report_card, teach
 from llmapp.finetune.settings import LoraSettings
 from llmapp.messages import Message
 from llmapp.settings import read_settings
+from llmapp.tasks.metrics import score
 
 ROOT = Path(__file__).parent.parent
 BUILD = ROOT / "build"

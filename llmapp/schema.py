@@ -63,7 +63,19 @@ CREATE TABLE glossary (
     PRIMARY KEY (owner, position)
 ) WITHOUT ROWID;
 """
-MIGRATIONS: tuple[str, ...] = (CONVERSATIONS, SEARCH_AND_USAGE, GLOSSARY)
+# No id is given twice: one that is deleted in backups too must not be another's there.
+EXAMPLES = """
+CREATE TABLE examples (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    owner TEXT NOT NULL,
+    task TEXT NOT NULL,
+    input TEXT NOT NULL,
+    output TEXT NOT NULL,
+    kept REAL NOT NULL
+);
+CREATE INDEX examples_by_owner ON examples (owner, task);
+"""
+MIGRATIONS: tuple[str, ...] = (CONVERSATIONS, SEARCH_AND_USAGE, GLOSSARY, EXAMPLES)
 """Script n brings a file of version n to version n + 1. Only ever append."""
 
 # FTS5 can not even open an index whose first two rows are broken; these are what it starts an empty one with.

@@ -16,16 +16,13 @@ from pathlib import Path
 
 from ..errors import BadInput
 from ..messages import Message, message
+from ..tasks.columns import LABEL_NAMES, repeats
 from ..tasks.tables import FEW_VALUES, Sheet, called, guess_text, read_sheet
 
 LEAST_PER_LABEL = 5
 """Different texts a label needs: one to choose the best with, one to test on, a few to learn from."""
 LEAST_TESTED = 20
 """Rows to test on that a small table should reach, by giving up to a quarter of its rows."""
-LABEL_NAMES = (
-    *("label", "class", "category", "sentiment", "target", "type", "tag", "rating", "topic", "intent"),
-    *("标签", "类别", "情感", "分类", "类型", "评分", "主题", "意图"),
-)
 
 
 @dataclass(frozen=True)
@@ -73,7 +70,7 @@ def guess_columns(table: Table) -> tuple[str, str]:
     """The columns that look most like texts and like labels, by their names and by what is in them."""
     text = guess_text(table)
     others = [i for i, column in enumerate(table.columns) if column != text]
-    label = max(others, key=lambda i: (_repeats(table, i), called(table.columns[i], LABEL_NAMES), -i))
+    label = max(others, key=lambda i: (repeats(table, i), called(table.columns[i], LABEL_NAMES), -i))
     return text, table.columns[label]
 
 
@@ -126,12 +123,6 @@ def text_key(text: str) -> str:
     """What two texts share that differ in case, punctuation, width of characters or blanks only."""
     words = re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold())
     return " ".join(words) or text.strip()
-
-
-def _repeats(table: Table, i: int) -> bool:
-    """True for a column whose values stand again and again, as labels do."""
-    values = {row[i] for row in table.rows if row[i]}
-    return 2 <= len(values) <= min(FEW_VALUES, max(2, len(table.rows) // 3))
 
 
 def _check_labels(texts: Sequence[str], labels: Sequence[str], column: str) -> None:

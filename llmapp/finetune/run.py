@@ -24,11 +24,12 @@ from ..catalog import Catalog, Model
 from ..errors import BadInput, SourceError
 from ..messages import message
 from ..settings import AppSettings
+from ..tasks.metrics import score
 from ..tasks.watch import Ordered, Watch
 from .adapter import Base, hand_over, publish, save, verify
 from .batching import Encoded
 from .dataset import Rows, Split, read_table, split, validate
-from .evaluate import commonest, interval, mcnemar, score
+from .evaluate import commonest, interval, mcnemar
 from .settings import LoraSettings, step_budget
 from .train import Look, Outcome, Step, hash_of, probabilities, train, with_lora
 

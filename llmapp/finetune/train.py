@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import LlmappError
+from ..tasks.metrics import score
 from .batching import Encoded, batches, class_weights, padded
 from .checkpoint import Checkpoints
-from .evaluate import score
 from .settings import LoraSettings
 
 if TYPE_CHECKING:

@@ -124,6 +124,11 @@ def classify_each(
     return _each(engine, texts, *_following(engine, shown, "Category", wanted, CONTENT_FREE), batch)
 
 
+def labels_of(engine: Engine, labels: Sequence[str] = ()) -> tuple[str, ...]:
+    """What `classify_each` with these labels answers with."""
+    return tuple(labels) or engine.info.labels or tuple(FEELINGS)
+
+
 def _has_labels(engine: Engine) -> bool:
     """True for a classifier, and for what an adapter made one."""
     return engine.info.model.kind == "classifier" or bool(engine.info.labels)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from typing import Any, get_type_hints
 
 import gradio as gr
@@ -19,6 +19,7 @@ from ..errors import BadInput
 from ..tasks.chat import ChatOptions, reply
 from ..tasks.explain import explain as carried
 from ..tasks.language import detect, normalise
+from ..tasks.mood import mood as mood_of
 from ..tasks.sentiment import classify_each as sort_texts
 from ..tasks.sentiment import sentiment_each as judge
 from ..tasks.summarize import SummaryOptions
@@ -38,7 +39,7 @@ from .work import Made, result, stream
 
 def build(services: Services) -> None:
     """Register every endpoint under its own name. What uses a model shares one queue; the rest never waits."""
-    queued = (chat, summarize, translate, sentiment, classify, explain)
+    queued = (chat, summarize, translate, sentiment, mood, classify, explain)
     free = (detect_language, *api_jobs.ENDPOINTS, models, load, unload)
     endpoints: tuple[Callable[..., Any], ...] = (*queued, *free)
     for endpoint in endpoints:
@@ -158,6 +159,19 @@ def sentiment(services: Services, text: str, model: str = "auto", request: gr.Re
     made = result(stream(services, request, "sentiment", model, lambda engine: judge(engine, [text])))
     judgement = made.value
     return {"label": judgement.label, "scores": dict(judgement.scores), **made.info.facts()}
+
+
+def mood(services: Services, text: str, model: str = "auto", request: gr.Request | None = None) -> dict[str, Any]:
+    """Judge how a text feels sentence by sentence: {sentences: [{text, label, score}]}, and what judged it.
+
+    Args:
+        text: a review, a letter, an article; of one with more than 400 sentences, several are judged together
+        model: an id that `models` lists, an adapter of one's own, or "auto"
+    """
+    text = _text(text, "text")
+    services.guard.characters(text)
+    made = result(stream(services, request, "sentiment", model, lambda engine: mood_of(engine, text)))
+    return {"sentences": [asdict(each) for each in made.value], **made.info.facts()}
 
 
 def classify(

@@ -61,6 +61,10 @@ def sentiment_file(
     column: str = "",
     labels: list[str] | None = None,
     model: str = "auto",
+    truth: str = "",
+    date: str = "",
+    group: str = "",
+    multi_label: bool = False,
     request: gr.Request | None = None,
 ) -> str:
     """Judge every row of a table; returns a job id at once. The result has the columns label, score and error more.
@@ -70,9 +74,15 @@ def sentiment_file(
         column: the one that holds the texts; empty guesses
         labels: categories of one's own to sort into; none judges sentiment
         model: an id that `models` lists, an adapter of one's own, or "auto"
+        truth: column of true labels to compare with; `job_report` has accuracy, F1 and the confusion matrix then
+        date: column of dates; `job_report` counts the labels over time then
+        multi_label: true where several labels may fit; the result has a column of probabilities for each then
+        group: column of few values; `job_report` counts the labels of each then
     """
     services.guard.request(request)
-    return sentiment_table.start_job(services, request, _uploaded(file), clean(column), labels or (), model)
+    more = {"truth": clean(truth), "date": clean(date), "group": clean(group)}
+    path, own = _uploaded(file), tuple(dict.fromkeys(map(clean, labels or ())))
+    return sentiment_table.start_job(services, request, path, clean(column), own, model, more, multi_label)
 
 
 def summarize_file(

@@ -44,11 +44,14 @@ def wire_download(
     event.then(None, [hidden], None, js=_PRESS % hidden.elem_id, **QUIET)
 
 
-def offer(services: Services, request: gr.Request, name: str, content: bytes | Path) -> str:
-    """The path of a file to give. Each owner has one place for it, which nobody guesses and which is written over."""
+def offer(services: Services, request: gr.Request, name: str, content: bytes | Path, place: str = "") -> str:
+    """The path of a file to give. Each owner has one place for it, which nobody guesses and which is written over.
+
+    Another `place` is for a file that is read on while others are given.
+    """
     size = len(content) if isinstance(content, bytes) else content.stat().st_size
     services.guard.transfer(request, size)
-    secret = f"{services.manager_key} {owner_of(services.settings, request)}"
+    secret = f"{services.manager_key} {owner_of(services.settings, request)} {place}"
     folder = Path(get_upload_folder()) / "exports" / hashlib.sha256(secret.encode()).hexdigest()
     rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

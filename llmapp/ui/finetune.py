@@ -19,6 +19,8 @@ from ..messages import say
 from .events import QUIET, bind
 from .facts import facts_line
 from .job_panel import Kind, Panel, build_panel, look, wire_panel
+from .keeping import kept_table
+from .matrix import matrix
 from .notice import notice, quiet
 from .owners import owner_of
 from .services import Services
@@ -33,6 +35,7 @@ class Page:
     """The tab's widgets."""
 
     table: TableInput
+    mine: gr.Button
     name: gr.Textbox
     effort: gr.Radio
     start: gr.Button
@@ -45,6 +48,7 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
     with gr.Row(equal_height=False):
         with gr.Column(min_width=320):
             gr.DownloadButton(w("finetune.sample"), value=str(SAMPLE), size="sm", elem_id="finetune-sample")
+            mine = gr.Button(w("keep.shelf"), visible=False, size="sm", elem_id="finetune-mine")
             table = build_table("finetune", ("text", "label"))
             name = gr.Textbox("", label=w("finetune.name"), placeholder=w("finetune.name_info"), max_length=60)
             effort = gr.Radio(
@@ -55,7 +59,7 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
             start = gr.Button(w("finetune.start"), variant="primary", interactive=False, elem_id="finetune-start")
         with gr.Column(min_width=320):
             panel = build_panel(KIND)
-    _wire(services, (demo.load, tab.select), Page(table, name, effort, start, panel))
+    _wire(services, (demo.load, tab.select), Page(table, mine, name, effort, start, panel))
 
 
 SAMPLE = Path(__file__).parent / "samples" / "classify.csv"
@@ -64,6 +68,9 @@ SAMPLE = Path(__file__).parent / "samples" / "classify.csv"
 def _wire(services: Services, opens: Sequence[Callable[..., Any]], page: Page) -> None:
     wire_table(page.table, page.start, read_table, guess_columns, _checked)
     found = page.table.found
+    page.mine.click(bind(_mine, services, page, said=found), None, [page.table.file, found], **QUIET)
+    for event in opens:
+        event(bind(_offered, services, page), None, [page.mine], **QUIET)
     page.start.click(
         bind(_start, services, page, said=found),
         [*page.table.inputs(), page.name, page.effort],
@@ -71,6 +78,17 @@ def _wire(services: Services, opens: Sequence[Callable[..., Any]], page: Page) -
         **QUIET,
     )
     wire_panel(services, opens, page.panel)
+
+
+def _offered(services: Services, page: Page, request: gr.Request) -> dict[Any, Any]:
+    """The button that takes what was kept in the Sentiment tab, and how much that is."""
+    count = services.examples.count(owner_of(services.settings, request), "sentiment")
+    return {page.mine: gr.update(value=tell(request, "keep.shelf_of", count=count), visible=count > 0)}
+
+
+def _mine(services: Services, page: Page, request: gr.Request) -> dict[Any, Any]:
+    """Kept examples become the table, as if they had been uploaded."""
+    return {page.table.file: kept_table(services, request, "sentiment"), page.table.found: ""}
 
 
 def _checked(table: Table, chosen: Sequence[str], request: gr.Request) -> str:
@@ -115,21 +133,10 @@ def _card(report: Mapping[str, Any], language: str) -> str:
     return (
         notice(verdict, "good")
         + f"<p>{escape(scores)}</p>"
-        + _matrix(report, language)
+        + matrix(report["labels"], report["labels"], report["confusion"], language)
         + notice(say("finetune.use", language))
         + quiet(facts_line({**report, "model_name": report["base"], "weights": ""}, language))
     )
-
-
-def _matrix(report: Mapping[str, Any], language: str) -> str:
-    labels = [escape(str(label)) for label in report["labels"]]
-    head = f"<th>{escape(say('finetune.matrix', language))}</th>" + "".join(f"<th>{label}</th>" for label in labels)
-    rows = "".join(
-        f"<tr><th>{label}</th>" + "".join(f"<td>{count}</td>" for count in counts) + "</tr>"
-        for label, counts in zip(labels, report["confusion"], strict=True)
-    )
-    table = f'<table class="matrix"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
-    return f'<div class="scroll">{table}</div>'
 
 
 KIND = Kind("finetune", (), _card)

@@ -23,6 +23,23 @@ from .services import Services
 from .words import language_of, w
 
 TICK_S = 1.5
+PRESSED = """
+const press = (event) => {
+  const cell = event.target.closest("[data-cell]");
+  if (!cell || (event.type === "keydown" && !["Enter", " "].includes(event.key))) return;
+  event.preventDefault();
+  trigger("click", { cell: cell.dataset.cell });
+};
+const mark = () => element.querySelectorAll("[data-cell]").forEach((cell) => {
+  cell.tabIndex = 0;
+  cell.setAttribute("role", "button");
+});
+element.addEventListener("click", press);
+element.addEventListener("keydown", press);
+watch("value", mark);
+mark();
+"""
+"""Numbers of a report that can be pressed, by mouse or keyboard, where a tab listens to its `report.click`."""
 WHOLE_ADDRESS = "path => path && new URL(path, location.origin + location.pathname).href"
 
 Act = Callable[[Services, str, gr.Request], None]
@@ -69,7 +86,7 @@ def build_panel(kind: Kind) -> Panel:
     """Lay the panel out in the current column."""
     name = kind.name
     jobs = gr.Dropdown([], label=w(f"{name}.runs"), elem_id=f"{name}-runs", visible=False)
-    report = gr.HTML(elem_id=f"{name}-report", padding=False)
+    report = gr.HTML(elem_id=f"{name}-report", padding=False, js_on_load=PRESSED)
     said = gr.HTML(elem_id=f"{name}-said", padding=False)
     with gr.Row():
         files = {

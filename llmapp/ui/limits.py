@@ -84,10 +84,12 @@ class Guard:
             raise TooLong("disk_share", held_mb=held / MB, allowed_mb=self._settings.max_disk_mb)
 
     def held(self, owner: str) -> int:
-        """Bytes that an owner keeps here: conversations, jobs with their data, adapters."""
+        """Bytes that an owner keeps here: conversations, kept examples, jobs with their data, adapters."""
         jobs = (self._supervisor.result_path(job.id, owner).parent for job in self._supervisor.jobs(owner))
         adapters = (adapter.folder for adapter in self._catalog.adapters(owner) if adapter.owner == owner)
-        return self._conversations(owner) + sum(_bytes_in(folder) for folder in (*jobs, *adapters))
+        return (
+            self._conversations(owner) + self._examples(owner) + sum(_bytes_in(folder) for folder in (*jobs, *adapters))
+        )
 
     def manage(self, request: gr.Request | None) -> None:
         """Raises Refused for who may not load, unload, download, delete or train here."""
@@ -135,6 +137,15 @@ class Guard:
             row = database.execute(
                 "SELECT coalesce(sum(length(CAST(e.text AS BLOB)) + length(CAST(e.meta AS BLOB))), 0)"
                 " FROM entries e JOIN conversations c ON c.id = e.conversation WHERE c.owner = ?",
+                (owner,),
+            ).fetchone()
+        return int(row[0])
+
+    def _examples(self, owner: str) -> int:
+        with self._store.connect() as database:
+            row = database.execute(
+                "SELECT coalesce(sum(length(CAST(input AS BLOB)) + length(CAST(output AS BLOB))), 0)"
+                " FROM examples WHERE owner = ?",
                 (owner,),
             ).fetchone()
         return int(row[0])

@@ -11,12 +11,16 @@ from typing import Any
 import gradio as gr
 
 from ..backend.engine import Engine
+from ..errors import BadInput
 from ..messages import Message, say
 from ..tasks.explain import Explanation, explain
+from ..tasks.mood import Mood, mood
 from ..tasks.sentiment import BATCH, Judgement, classify_each
 from . import sentiment_table
 from .api_call import Call
+from .keeping import Keeping, build_keeping, wire_keeping
 from .line import Work
+from .mood_strip import mood_strip
 from .notice import notice, quiet
 from .services import Services
 from .text_tab import (
@@ -43,30 +47,44 @@ class Page:
 
     given: Given
     labels: gr.Textbox
+    several: gr.Checkbox
     each_line: gr.Checkbox
     status: gr.Markdown
     bars: gr.Label
     table: gr.Dataframe
+    strip: gr.HTML
     why: gr.Button
     words: gr.HTML
     made: gr.HTML
+    keeping: Keeping
 
     def inputs(self) -> list[Any]:
         """In the order of `run`'s parameters."""
-        return [self.given.text, self.labels, self.each_line, self.given.model]
+        return [self.given.text, self.labels, self.several, self.each_line, self.given.model]
 
     def outputs(self) -> list[Any]:
         """What a run may change."""
-        shown = [self.bars, self.table, self.status, self.why, self.words, self.made]
+        shown = [
+            self.bars,
+            self.table,
+            self.status,
+            self.strip,
+            self.why,
+            self.words,
+            self.made,
+            self.keeping.row,
+            self.keeping.right,
+        ]
         return [*shown, self.given.run, self.given.stop]
 
 
 @dataclass(frozen=True)
 class Judged:
-    """Lines so far, with what was found."""
+    """Lines so far, with what was found; of one text its mood so far too."""
 
     texts: Sequence[str]
     judgements: Sequence[Judgement]
+    moods: Sequence[Mood] = ()
 
 
 def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
@@ -84,6 +102,9 @@ def _build_text(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
             text, upload = build_text("sentiment")
             each_line = gr.Checkbox(False, label=w("sentiment.each_line"))
             labels = gr.Textbox("", label=w("sentiment.labels"), info=w("sentiment.labels_info"), elem_id="labels")
+            several = gr.Checkbox(
+                False, label=w("sentiment.several"), info=w("sentiment.several_info"), elem_id="sentiment-several"
+            )
             with gr.Accordion(w("work.more"), open=False):
                 model = build_model(services, "sentiment")
             run_button, stop = build_buttons("sentiment")
@@ -97,60 +118,111 @@ def _build_text(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
                 label=w("sentiment.table"),
                 elem_id="sentiment-table",
             )
+            strip = gr.HTML(elem_id="sentiment-strip", padding=False)
             words = gr.HTML(elem_id="sentiment-words", padding=False)
             made = gr.HTML(padding=False)
             why = gr.Button(w("sentiment.why"), visible=False, size="sm", elem_id="sentiment-why")
+            keeping = build_keeping("sentiment", _right_label)
     given = Given(text, upload, model, run_button, stop)
-    page = Page(given, labels, each_line, status, bars, table, why, words, made)
+    page = Page(given, labels, several, each_line, status, bars, table, strip, why, words, made, keeping)
     work = Work([(run_button.click, run), (why.click, explained)], page, page.inputs(), page.outputs())
     wire_given(services, demo, tab, "sentiment", page.given, status, work)
+    wire_keeping(services, (demo.load, tab.select), keeping, text)
+
+
+def _right_label() -> gr.Dropdown:
+    return gr.Dropdown(
+        [], label=w("sentiment.right"), info=w("sentiment.right_info"), allow_custom_value=True, elem_id="right-label"
+    )
 
 
 def run(
-    services: Services, page: Page, text: str, labels: str, each_line: bool, model: str, request: gr.Request
+    services: Services,
+    page: Page,
+    text: str,
+    labels: str,
+    several: bool,
+    each_line: bool,
+    model: str,
+    request: gr.Request,
 ) -> Iterator[dict[Any, Any]]:
-    """Judge what was given: the whole, or line by line."""
+    """Judge what was given: the whole and then sentence by sentence, or line by line."""
     text = need_text(services, text)
     texts = [line for line in text.splitlines() if line.strip()] if each_line else [text]
-    own = sentiment_table.own_labels(labels)
+    own = _own(labels, several)
     moments = stream(
-        services, request, "sentiment", model, lambda engine: _judge(engine, texts, own), open_labels=bool(own)
+        services,
+        request,
+        "sentiment",
+        model,
+        lambda engine: _judge(engine, texts, own, several, each_line),
+        open_labels=bool(own),
     )
-    extra = {"labels": list(own)} if own else {}
+    extra = {"labels": list(own), "multi_label": several} if own else {}
     call = Call(request, "classify" if own else "sentiment", *({"text": each, **extra} for each in texts))
     language = language_of(request)
-    updates = (_moment(page, moment, each_line, language) for moment in call.hear(moments))
+    updates = (_moment(page, moment, several, each_line, language) for moment in call.hear(moments))
     yield from with_buttons(page.given, updates, page.made, call)
 
 
-def _judge(engine: Engine, texts: list[str], labels: tuple[str, ...]) -> Iterator[Judged]:
+def _own(written: str, several: bool) -> tuple[str, ...]:
+    labels = sentiment_table.own_labels(written)
+    if several and not labels:
+        raise BadInput("labels_none")
+    return labels
+
+
+def _judge(
+    engine: Engine, texts: list[str], labels: tuple[str, ...], several: bool, each_line: bool
+) -> Iterator[Judged]:
     """A moment for each batch that was judged."""
     found: list[Judgement] = []
-    for judgement in classify_each(engine, texts, labels):
+    for judgement in classify_each(engine, texts, labels, several):
         found.append(judgement)
         if len(found) % BATCH == 0 or len(found) == len(texts):
             yield Judged(texts[: len(found)], tuple(found))
+    if not each_line and not labels:
+        for moods in mood(engine, texts[0]):
+            yield Judged(texts, tuple(found), moods)
 
 
-def _moment(page: Page, moment: Message | Made[Judged], each_line: bool, language: str) -> dict[Any, Any]:
+def _moment(
+    page: Page, moment: Message | Made[Judged], several: bool, each_line: bool, language: str
+) -> dict[Any, Any]:
     if isinstance(moment, Message):
         return {page.status: waiting(moment, language)}
     judged = moment.value
     headers = [say(f"sentiment.{column}", language) for column in ("text", "label", "probability")]
-    rows = [[t, j.label, round(j.scores[j.label], 3)] for t, j in zip(judged.texts, judged.judgements, strict=True)]
+    each = list(judged.judgements[0].scores) if several else []
+    rows = [
+        [text, found.label, *(round(found.scores[name], 3) for name in (each or [found.label]))]
+        for text, found in zip(judged.texts, judged.judgements, strict=True)
+    ]
     notes = dict.fromkeys(note.text(language) for judgement in judged.judgements for note in judgement.notes)
     return {
         page.bars: gr.update(value=dict(judged.judgements[0].scores), visible=not each_line),
-        page.table: gr.update(value={"headers": headers, "data": rows}, visible=each_line),
+        page.table: gr.update(
+            value={"headers": [*headers[:2], *each] if each else headers, "data": rows}, visible=each_line
+        ),
         page.status: "".join(map(quiet, notes)),
-        page.why: gr.update(visible=not each_line),
+        page.strip: mood_strip(judged.moods, language),
+        page.why: gr.update(visible=not each_line and not several),
         page.words: "",
         page.made: made_line(moment, language),
+        page.keeping.row: gr.update(visible=not each_line),
+        page.keeping.right: gr.update(choices=list(judged.judgements[0].scores), value=judged.judgements[0].label),
     }
 
 
 def explained(
-    services: Services, page: Page, text: str, labels: str, _each_line: bool, model: str, request: gr.Request
+    services: Services,
+    page: Page,
+    text: str,
+    labels: str,
+    _several: bool,
+    _each_line: bool,
+    model: str,
+    request: gr.Request,
 ) -> Iterator[dict[Any, Any]]:
     """The words that carried the judgement, and what is left of it without them."""
     text = need_text(services, text)

@@ -5,22 +5,26 @@ Starts jobs and draws their reports; what judges is a process of its own and doe
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from ..bulk.judging import TABLE
-from ..messages import say
+from ..bulk.truth import true_labels
+from ..errors import BadInput
+from ..tasks.columns import guess_date, guess_group, guess_truth
 from ..tasks.tables import Sheet, guess_text, read_sheet
+from . import truth_view
 from .events import QUIET, bind
-from .facts import facts_line
 from .job_panel import Kind, Panel, build_panel, look, wire_panel
+from .judge_card import card
 from .model_choice import offered_models, wanted
-from .notice import notice, quiet
+from .notice import notice
 from .owners import owner_of
 from .services import Services
 from .table_input import TableInput, build_table, wire_table
@@ -36,6 +40,7 @@ class Page:
 
     table: TableInput
     labels: gr.Textbox
+    several: gr.Checkbox
     model: gr.Dropdown
     start: gr.Button
     panel: Panel
@@ -45,14 +50,17 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
     """Lay it out and wire it."""
     with gr.Row(equal_height=False):
         with gr.Column(min_width=320):
-            table = build_table("judge_table", ("column",))
+            table = build_table("judge_table", ("column",), ("truth", "date", "group"))
             labels = gr.Textbox("", label=w("sentiment.labels"), info=w("sentiment.labels_info"))
+            several = gr.Checkbox(False, label=w("sentiment.several"), info=w("sentiment.several_info"))
             with gr.Accordion(w("work.more"), open=False):
                 model = build_model(services, "sentiment", "judge_table-model")
             start = gr.Button(w("judge_table.start"), variant="primary", interactive=False, elem_id="judge_table-start")
         with gr.Column(min_width=320):
             panel = build_panel(KIND)
-    _wire(services, (demo.load, tab.select), Page(table, labels, model, start, panel))
+            view = truth_view.build()
+    _wire(services, (demo.load, tab.select), Page(table, labels, several, model, start, panel))
+    truth_view.wire(services, panel, view)
 
 
 def _wire(services: Services, opens: Sequence[Callable[..., Any]], page: Page) -> None:
@@ -60,7 +68,7 @@ def _wire(services: Services, opens: Sequence[Callable[..., Any]], page: Page) -
     found = page.table.found
     page.start.click(
         bind(_start, services, page, said=found),
-        [*page.table.inputs(), page.labels, page.model],
+        [*page.table.inputs(), page.labels, page.several, page.model],
         [found, *page.panel.outputs()],
         **QUIET,
     )
@@ -73,79 +81,86 @@ def _read(path: Path) -> Sheet:
     return read_sheet(path, ragged=True)
 
 
-def _guess(sheet: Sheet) -> tuple[str]:
-    return (guess_text(sheet),)
+def _guess(sheet: Sheet) -> tuple[str, ...]:
+    text = guess_text(sheet)
+    truth = guess_truth(sheet, text)
+    date = guess_date(sheet, (text, truth))
+    return text, truth, date, guess_group(sheet, (text, truth, date))
 
 
 def _checked(sheet: Sheet, chosen: Sequence[str], request: gr.Request) -> str:
     """How many rows there are to judge, and how many have nothing in them."""
-    (column,) = chosen
+    column, truth, *_ = chosen
     texts = sheet.column(column)
     blank = sum(not text.strip() for text in texts)
     sentence = tell(request, "judge_table.found", rows=len(texts), column=column)
-    return notice(sentence, "good") + (notice(tell(request, "judge_table.blank", blank=blank)) if blank else "")
+    said = notice(sentence, "good") + (notice(tell(request, "judge_table.blank", blank=blank)) if blank else "")
+    if truth:
+        values = Counter(filter(None, true_labels(sheet, column, truth)))
+        labels = ", ".join(f"{value} ({count:,})" for value, count in values.most_common())
+        said += notice(tell(request, "truth.found", column=truth, labels=labels))
+    return said
 
 
 def start_job(
-    services: Services, request: gr.Request | None, path: Path, column: str, labels: Sequence[str], model: str
+    services: Services,
+    request: gr.Request | None,
+    path: Path,
+    column: str,
+    labels: Sequence[str],
+    model: str,
+    more: Mapping[str, str] | None = None,
+    several: bool = False,
 ) -> str:
-    """Start judging a table and return its job id at once; an empty column is guessed. Raises BadInput, Refused."""
+    """Start judging a table and return its job id at once; an empty column is guessed. Raises BadInput, Refused.
+
+    `more`: columns for "truth", "date" and "group", where the table has such. `several`: more than one label may fit.
+    """
+    if several and not labels:
+        raise BadInput("labels_none")
     services.guard.job(request, JUDGE)
     services.guard.size(request, path.stat().st_size)
     sheet = _read(path)
     column = column or guess_text(sheet)
+    more = {name: found for name, found in (more or {}).items() if found}
+    for name in more.values():
+        sheet.column(name)
+    if "truth" in more:
+        true_labels(sheet, column, more["truth"])
     services.guard.document(request, "\n".join(sheet.column(column)))
     spec = {
         "name": path.name,
         "column": column,
         "labels": list(labels),
+        "multi_label": several,
         "model": wanted(services, "sentiment", model, request, bool(labels)),
         "language": language_of(request),
+        **more,
     }
     return services.supervisor.start(JUDGE, owner_of(services.settings, request), spec, {TABLE: path})
 
 
 def own_labels(written: str) -> tuple[str, ...]:
-    """Labels as a person writes them, between commas of either width."""
-    return tuple(part.strip() for part in written.replace("，", ",").split(",") if part.strip())
+    """Labels as a person writes them, each once, between commas of either width, the list comma or line breaks."""
+    return tuple(dict.fromkeys(part.strip() for part in re.split("[,，、\n]", written) if part.strip()))
 
 
 def _start(
-    services: Services, page: Page, path: str, column: str, labels: str, model: str, request: gr.Request
+    services: Services,
+    page: Page,
+    path: str,
+    column: str,
+    truth: str,
+    date: str,
+    group: str,
+    labels: str,
+    several: bool,
+    model: str,
+    request: gr.Request,
 ) -> dict[Any, Any]:
-    job = start_job(services, request, Path(path), column, own_labels(labels), model)
+    more = {"truth": truth or "", "date": date or "", "group": group or ""}
+    job = start_job(services, request, Path(path), column, own_labels(labels), model, more, several)
     return look(services, page.panel, job, request)
 
 
-def _card(report: Mapping[str, Any], language: str) -> str:
-    """Shares of the labels, and the rows it is most certain and most doubtful of."""
-    total = max(1, report["judged"])
-    said = notice(say("judge_table.done", language, judged=report["judged"], rows=report["rows"]), "good")
-    if report["failed"]:
-        said += notice(say("judge_table.failed", language, failed=report["failed"]))
-    if report["cut_cells"]:
-        said += notice(say("judge_table.cut", language, cells=report["cut_cells"]))
-    bars = "".join(_share(label, count, count / total) for label, count in report["labels"].items())
-    lists = "".join(_rows(report[which], say(f"judge_table.{which}", language)) for which in ("certain", "doubtful"))
-    return f"{said}<dl class='shares'>{bars}</dl>{lists}{quiet(facts_line(report['made'], language))}"
-
-
-def _share(label: str, count: int, share: float) -> str:
-    width = f"{100 * share:.1f}%"
-    return (
-        f"<dt>{escape(label)} <span class='quiet'>{count:,} · {width}</span></dt>"
-        f'<dd class="progress"><i style="width:{width}"></i></dd>'
-    )
-
-
-def _rows(rows: Sequence[Mapping[str, Any]], title: str) -> str:
-    cells = "".join(
-        f"<tr><td class='quiet'>{row['row']}</td><td>{escape(row['text'])}</td>"
-        f"<td>{escape(row['label'])}</td><td>{row['score']:.2f}</td></tr>"
-        for row in rows
-    )
-    body = f"<div class='scroll'><table class='matrix'><tbody>{cells}</tbody></table></div>"
-    return f"<details><summary>{escape(title)}</summary>{body}</details>"
-
-
-KIND = Kind(JUDGE, ("csv", "xlsx"), _card)
+KIND = Kind(JUDGE, ("csv", "xlsx"), card)

@@ -10,6 +10,7 @@ from ..backend.pool import Pool
 from ..backend.sources import Sources
 from ..catalog import Catalog
 from ..conversations import Conversations
+from ..examples import Examples
 from ..glossaries import Glossaries
 from ..jobs.supervisor import Supervisor
 from ..messages import Message
@@ -30,6 +31,7 @@ class Services:
     sources: Sources
     backend: Future[tuple[Hardware, Pool]]
     conversations: Conversations
+    examples: Examples
     glossaries: Glossaries
     supervisor: Supervisor
     guard: Guard
@@ -49,13 +51,14 @@ class Services:
         return self.backend.result()[0]
 
     def forget(self, owner: str) -> int:
-        """Delete everything of an owner: conversations, glossary, jobs, adapters. Returns how many conversations."""
+        """Delete everything of an owner; returns how many conversations there were."""
         for status in self.supervisor.jobs(owner):
             self.supervisor.discard(status.id, owner)
         for adapter in self.catalog.adapters(owner):
             if adapter.owner == owner:
                 self.catalog.delete_adapter(adapter.id, owner)
         self.glossaries.delete_all(owner)
+        self.examples.delete_all(owner)
         return self.conversations.delete_all(owner, alone=self.settings.owners == "one")
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ import gradio as gr
 
 from ..tasks.tables import Sheet
 from .events import QUIET, bind
-from .words import w
+from .words import tell, w
 
 FILE_TYPES = [".csv", ".tsv", ".txt", ".xlsx", ".xls", ".ods"]
 ROWS, CELL = 5, 200
@@ -28,10 +28,11 @@ Check = Callable[[S, Sequence[str], gr.Request], str]
 
 @dataclass(frozen=True)
 class TableInput:
-    """The widgets; `columns` is a choice for each column that is taken."""
+    """The widgets; `columns` is a choice for each column that is taken, of which the last `optional` may be none."""
 
     file: gr.File
     columns: Sequence[gr.Dropdown]
+    optional: int
     found: gr.HTML
     preview: gr.Dataframe
 
@@ -40,8 +41,9 @@ class TableInput:
         return [self.file, *self.columns]
 
 
-def build_table(name: str, columns: Sequence[str]) -> TableInput:
+def build_table(name: str, columns: Sequence[str], optional: Sequence[str] = ()) -> TableInput:
     """Lay it out: `name` is the section of its words, which has one for each of the columns."""
+    columns = (*columns, *optional)
     file = gr.File(label=w(f"{name}.file"), file_types=FILE_TYPES, elem_id=f"{name}-file", height=150)
     with gr.Row():
         picks = [gr.Dropdown([], label=w(f"{name}.{column}"), elem_id=f"{name}-{column}") for column in columns]
@@ -49,7 +51,7 @@ def build_table(name: str, columns: Sequence[str]) -> TableInput:
     preview = gr.Dataframe(
         interactive=False, visible=False, wrap=True, label=w("table.preview"), elem_id=f"{name}-preview"
     )
-    return TableInput(file, picks, found, preview)
+    return TableInput(file, picks, len(optional), found, preview)
 
 
 def wire_table(
@@ -78,9 +80,11 @@ def _opened(
         return {table.found: "", start: gr.update(interactive=False), table.preview: gr.update(visible=False)}
     sheet = read(Path(path))
     chosen = guess(sheet)
+    needed, none = len(table.columns) - table.optional, (tell(request, "table.none"), "")
+    choices = [[*([none] if i >= needed else []), *sheet.columns] for i in range(len(table.columns))]
     picks = {
-        column: gr.update(choices=list(sheet.columns), value=value)
-        for column, value in zip(table.columns, chosen, strict=True)
+        column: gr.update(choices=each, value=value)
+        for column, each, value in zip(table.columns, choices, chosen, strict=True)
     }
     return picks | _seen(table, start, sheet, chosen, check, request)
 
@@ -101,10 +105,11 @@ def _seen(
     table: TableInput, start: gr.Button, sheet: S, chosen: Sequence[str], check: Check[S], request: gr.Request
 ) -> dict[Any, Any]:
     said = check(sheet, chosen, request)
-    taken = (sheet.column(name)[:ROWS] for name in chosen)
+    shown = [name for name in dict.fromkeys(chosen) if name]
+    taken = (sheet.column(name)[:ROWS] for name in shown)
     rows = [[cell[:CELL] for cell in row] for row in zip(*taken, strict=True)]
     return {
         table.found: said,
-        table.preview: gr.update(value={"headers": list(chosen), "data": rows}, visible=True),
+        table.preview: gr.update(value={"headers": shown, "data": rows}, visible=True),
         start: gr.update(interactive=True),
     }

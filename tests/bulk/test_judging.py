@@ -18,6 +18,7 @@ from llmapp.bulk.rows import DoneRows
 from llmapp.errors import BadInput
 from llmapp.jobs.supervisor import Supervisor
 from llmapp.settings import read_settings
+from llmapp.tasks.sentiment import classify
 from tests.fake_engine import FakeEngine, written
 from tests.jobs.conftest import end_workers
 
@@ -70,6 +71,27 @@ def test_every_row_is_kept_with_two_columns_more(tmp_path: Path) -> None:
     assert (tmp_path / "result" / "opinions judged.xlsx").stat().st_size > 0
     assert pool.loans == [("fake", "ada")]
     assert work.phases == ["preflight", "loading", "judging", "saving"]
+
+
+def test_where_several_labels_may_fit_each_has_its_column(tmp_path: Path) -> None:
+    """The encoder's vectors are counts of letters: what shares letters with a label's description is near to it."""
+    work = order(tmp_path, ["soup soup soup", "train train", ""], header="train,text,label")
+    work.todo = {**work.todo, "labels": ["soup", "train"], "multi_label": True, "truth": "label", "group": "label"}
+    engine = FakeEngine.of(kind="encoder")
+    assert run(work, OnePool(engine)) == "done"
+    rows, report = result(tmp_path)
+    assert list(rows[0]) == ["train", "text", "label", "label (judged)", "score", "soup", "train (judged)", "error"]
+    for row, text in zip(rows[:2], ("soup soup soup", "train train"), strict=True):
+        (alone,) = classify(engine, [text], ["soup", "train"], multi_label=True)
+        assert float(row["soup"]) == pytest.approx(alone.scores["soup"], abs=1e-5)
+        assert float(row["train (judged)"]) == pytest.approx(alone.scores["train"], abs=1e-5)
+        assert row["label (judged)"] == max(alone.scores, key=alone.scores.__getitem__)
+    assert (rows[2]["soup"], rows[2]["train (judged)"]) == ("", "")
+    fits = {
+        name: sum(float(row[column]) >= 0.5 for row in rows[:2])
+        for name, column in (("soup", "soup"), ("train", "train (judged)"))
+    }
+    assert report["fits"] == fits
 
 
 def test_equal_texts_are_judged_once() -> None:

@@ -23,7 +23,7 @@ from ..running_app import App
 from .visitor import Visitor
 
 PUBLIC = (
-    *("chat", "summarize", "translate", "sentiment", "classify", "explain", "detect_language"),
+    *("chat", "summarize", "translate", "sentiment", "mood", "classify", "explain", "detect_language"),
     *("finetune", "summarize_file", "translate_file", "sentiment_file"),
     *("job", "job_stop", "job_resume", "job_report", "job_export", "jobs"),
     *("models", "load", "unload"),
@@ -134,6 +134,13 @@ def test_sentiment(client: Client) -> None:
     found = ask(client, "sentiment", "A wonderful film, I loved every minute of it.")
     assert found["label"] == "positive"
     assert sum(found["scores"].values()) == pytest.approx(1)
+    assert found["model"]
+
+
+def test_mood(client: Client) -> None:
+    found = ask(client, "mood", "A wonderful film. The ending was awful and dull.")
+    assert [each["label"] for each in found["sentences"]] == ["positive", "negative"]
+    assert " ".join(each["text"] for each in found["sentences"]) == "A wonderful film. The ending was awful and dull."
     assert found["model"]
 
 
