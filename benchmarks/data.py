@@ -11,7 +11,7 @@ import json
 import tarfile
 import urllib.request
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -60,8 +60,8 @@ def movie_snippets(cache: Path = CACHE) -> list[Snippet]:
     From C. J. Hutto and E. Gilbert, "VADER: A Parsimonious Rule-based Model for Sentiment Analysis of Social Media
     Text" (ICWSM 2014), after Pang and Lee (2004); MIT licence. Nothing else of that package's data is read.
     """
-    inner = _member(fetched(VADER, cache), "vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz")
-    table = _member(inner, "hutto_ICWSM_2014/movieReviewSnippets_GroundTruth.txt").decode("utf-8")
+    inner = member(fetched(VADER, cache), "vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz")
+    table = member(inner, "hutto_ICWSM_2014/movieReviewSnippets_GroundTruth.txt").decode("utf-8")
     found: dict[str, Snippet] = {}
     for line in table.splitlines():
         _, mean, text = line.split("\t")
@@ -84,9 +84,12 @@ def fetched(package: Package, cache: Path = CACHE) -> bytes:
     return data
 
 
-def families(texts: Sequence[str]) -> list[str]:
-    """A name for each text, the same for texts that are nearly the same: they must be on one side of a split."""
-    shingles = [_shingles(text) for text in texts]
+def families(texts: Sequence[str], parts_of: Callable[[str], frozenset[str]] | None = None) -> list[str]:
+    """A name for each text, the same for texts that are nearly the same: they must be on one side of a split.
+
+    `parts_of` gives what a text is compared by; runs of words where there is none.
+    """
+    shingles = [(parts_of or runs_of_words)(text) for text in texts]
     holders: dict[str, list[int]] = defaultdict(list)
     for i, parts in enumerate(shingles):
         for part in parts:
@@ -114,14 +117,16 @@ def side(family: str) -> str:
     return "train" if tenth < 7 else "valid" if tenth == 7 else "held out"
 
 
-def _member(archive: bytes, name: str) -> bytes:
+def member(archive: bytes, name: str) -> bytes:
+    """One file of a tar archive."""
     with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
         file = opened.extractfile(name)
         assert file
         return file.read()
 
 
-def _shingles(text: str) -> frozenset[str]:
+def runs_of_words(text: str) -> frozenset[str]:
+    """What texts are compared by."""
     words = text_key(text).split()
     return frozenset(" ".join(words[i : i + SHINGLE]) for i in range(max(1, len(words) - SHINGLE + 1)))
 

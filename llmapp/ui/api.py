@@ -150,7 +150,7 @@ def sentiment(services: Services, text: str, model: str = "auto", request: gr.Re
     """
     text = _text(text, "text")
     services.guard.characters(text)
-    made = result(stream(services, request, "sentiment", model, lambda engine: judge(engine, [text])))
+    made = result(stream(services, request, "sentiment", model, lambda engine: judge(engine, [text]), text=text))
     judgement = made.value
     return {"label": judgement.label, "scores": dict(judgement.scores), **made.info.facts()}
 
@@ -174,7 +174,7 @@ def classify(
     text, own = _text(text, "text"), tuple(map(clean, labels or ()))
     services.guard.characters(text + "".join(own))
     moments = stream(
-        services, request, "sentiment", model, lambda e: sort_texts(e, [text], own, multi_label), open_labels=bool(own)
+        services, request, "sentiment", model, lambda e: sort_texts(e, [text], own, multi_label), bool(own), text
     )
     made = result(moments)
     return {"labels": dict(made.value.scores), **made.info.facts()}
@@ -195,7 +195,8 @@ def explain(
     """
     text = _text(text, "text")
     services.guard.characters(text)
-    made = result(stream(services, request, "sentiment", model, lambda engine: carried(engine, text, clean(label))))
+    moments = stream(services, request, "sentiment", model, lambda e: carried(e, text, clean(label)), text=text)
+    made = result(moments)
     found = made.value
     deletion = {"removed": list(found.removed), "before": found.probability, "after": found.without}
     tokens = [[token, weight] for token, weight in found.tokens]

@@ -112,9 +112,7 @@ def run(
     text = need_text(services, text)
     texts = [line for line in text.splitlines() if line.strip()] if each_line else [text]
     own = sentiment_table.own_labels(labels)
-    moments = stream(
-        services, request, "sentiment", model, lambda engine: _judge(engine, texts, own), open_labels=bool(own)
-    )
+    moments = stream(services, request, "sentiment", model, lambda engine: _judge(engine, texts, own), bool(own), text)
     language = language_of(request)
     yield from with_buttons(page.given, (_moment(page, moment, each_line, language) for moment in moments))
 
@@ -158,6 +156,7 @@ def explained(
         model,
         lambda engine: explain(engine, text, labels=own),
         open_labels=bool(own),
+        text=text,
     )
     language = language_of(request)
     begun = {page.status: notice(say("sentiment.explaining", language))}

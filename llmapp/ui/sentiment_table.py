@@ -93,12 +93,13 @@ def start_job(
     services.guard.size(request, path.stat().st_size)
     sheet = _read(path)
     column = column or guess_text(sheet)
-    services.guard.document(request, "\n".join(sheet.column(column)))
+    texts = "\n".join(sheet.column(column))
+    services.guard.document(request, texts)
     spec = {
         "name": path.name,
         "column": column,
         "labels": list(labels),
-        "model": wanted(services, "sentiment", model, request, bool(labels)),
+        "model": wanted(services, "sentiment", model, request, bool(labels), texts),
         "language": language_of(request),
     }
     return services.supervisor.start(JUDGE, owner_of(services.settings, request), spec, {TABLE: path})
