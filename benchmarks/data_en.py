@@ -53,16 +53,10 @@ def tweets(cache: Path = CACHE) -> list[Snippet]:
     return list(found.values())
 
 
-def domains(cache: Path = CACHE) -> dict[str, list[tuple[Snippet, str]]]:
-    """What the English adapter learns from, is chosen with and is tested on: rows with their families, by domain."""
-    found = {"films": movie_snippets(cache), "tweets": tweets(cache)}
-    named = {name: families([row.text for row in rows]) for name, rows in found.items()}
-    return {name: list(zip(rows, named[name], strict=True)) for name, rows in found.items()}
-
-
-def learned_from(taught: Mapping[str, Sequence[tuple[Snippet, str]]]) -> list[str]:
-    """All texts of `domains` but those held out."""
-    return [row.text for rows in taught.values() for row, family in rows if side(family) != "held out"]
+def learned_from(cache: Path = CACHE) -> list[str]:
+    """The texts that sentiment-en was trained or chosen with: the film snippets that are not held out."""
+    texts = [row.text for row in movie_snippets(cache)]
+    return [text for text, family in zip(texts, families(texts), strict=True) if side(family) != "held out"]
 
 
 def apart(sets: Mapping[str, Sequence[Snippet]], learned: Sequence[str]) -> dict[str, list[Snippet]]:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from benchmarks.bench_sentiment import ADAPTER, compared, english, vader
 from benchmarks.data import Snippet, side
+from benchmarks.data_en import apart, learned_from, sentences
 from benchmarks.data_zh import KEPT, chinese_reviews
 from benchmarks.train_linear import MODEL, engine_of, quality, sides
+from llmapp.backend.device import detect
+from llmapp.backend.pool import Pool
+from llmapp.backend.sources import Sources
 from llmapp.catalog import Catalog, FolderSource
 from llmapp.finetune.dataset import text_key
+from llmapp.settings import read_settings
 
 ROOT = Path(__file__).parents[1]
 LINEAR = ROOT / "models" / "linear"
@@ -59,3 +66,33 @@ def test_no_chinese_review_is_nearly_one_on_another_side_or_one_kept_for_judging
         for start in range(max(1, len(key) - LINE + 1)):
             found.setdefault(key[start : start + LINE], set()).add(side(family))
     assert all(len(places) == 1 for places in found.values())
+
+
+def test_what_english_is_judged_by_is_nearly_nothing_it_was_trained_or_chosen_with() -> None:
+    learned = learned_from()
+    sets = {"restaurants": sentences("yelp"), "products": sentences("amazon")}
+    kept = apart({**sets, "films again": [Snippet(f"{text} !", 1.0, "positive") for text in learned[:50]]}, learned)
+    assert not kept["films again"]
+    assert min(len(kept["restaurants"]), len(kept["products"])) > 900
+    keys = {text_key(text) for text in learned}
+    judged = [text_key(row.text) for rows in kept.values() for row in rows]
+    assert len(set(judged)) == len(judged)
+    assert not keys & set(judged)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_english_is_five_points_above_vader_on_films_and_two_other_domains(packaged: Callable[[str], Path]) -> None:
+    catalog = Catalog.read(ROOT / "models")
+    data_dir = packaged(catalog.adapter(ADAPTER, "").base)
+    sources = Sources(data_dir / "models", read_settings(["--data-dir", str(data_dir)], {}))
+    pool = Pool(catalog, sources, detect("cpu"), "fp32")
+    sets = english()
+    try:
+        with pool.lease(ADAPTER) as engine:
+            for name in ("film snippets, held out", "restaurants, Kotzias et al.", "products, Kotzias et al."):
+                found = compared(engine, sets[name], vader())
+                assert found["gain"] >= 5, (name, found)
+                assert found["p"] < 0.001
+    finally:
+        pool.close()

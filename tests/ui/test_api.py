@@ -114,7 +114,10 @@ def test_sentiment(client: Client) -> None:
 
 
 def test_auto_judges_chinese_with_the_chinese_model(client: Client, tmp_path: Path) -> None:
-    for text, label in (("房间干净，服务员很热情，下次还会来住。", "positive"), ("质量太差了，用了两天就坏，想退货。", "negative")):
+    for text, label in (
+        ("房间干净，服务员很热情，下次还会来住。", "positive"),
+        ("质量太差了，用了两天就坏，想退货。", "negative"),
+    ):
         found = ask(client, "sentiment", text)
         assert (found["label"], found["model"]) == (label, "sentiment-zh")
         assert "/" not in found["revision"]
