@@ -14,7 +14,7 @@ import urllib.request
 import xml.etree.ElementTree as ElementTree
 import zipfile
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -34,7 +34,7 @@ COMMON = 100
 
 @dataclass(frozen=True)
 class Package:
-    """A file on the package index, or at `url`."""
+    """A file on the package index, or at an address of its own."""
 
     name: str
     file: str
@@ -75,10 +75,16 @@ def movie_snippets(cache: Path = CACHE) -> list[Snippet]:
     """9,171 sentences from film reviews with a clear rating: a mean of 1 or more, or of -1 or less; no text twice.
 
     From C. J. Hutto and E. Gilbert, "VADER: A Parsimonious Rule-based Model for Sentiment Analysis of Social Media
-    Text" (ICWSM 2014), after Pang and Lee (2004); MIT licence. Nothing else of that package's data is read.
+    Text" (ICWSM 2014), after Pang and Lee (2004); MIT licence.
     """
-    inner = _member(fetched(VADER, cache), "vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz")
-    table = _member(inner, "hutto_ICWSM_2014/movieReviewSnippets_GroundTruth.txt").decode("utf-8")
+    return rated(cache, "movieReviewSnippets")
+
+
+def rated(cache: Path, name: str) -> list[Snippet]:
+    """The rows of one of the four tables of Hutto and Gilbert that people rated clearly. Only the film reviews are to
+    be learned from: the others (tweets, amazonReviewSnippets, nytEditorialSnippets) are kept to judge by."""
+    inner = member(fetched(VADER, cache), "vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz")
+    table = member(inner, f"hutto_ICWSM_2014/{name}_GroundTruth.txt").decode("utf-8")
     found: dict[str, Snippet] = {}
     for line in table.splitlines():
         _, mean, text = line.split("\t")
@@ -148,9 +154,12 @@ def fetched(package: Package, cache: Path = CACHE) -> bytes:
     return data
 
 
-def families(texts: Sequence[str]) -> list[str]:
-    """A name for each text, the same for texts that are nearly the same: they must be on one side of a split."""
-    shingles = [_shingles(text) for text in texts]
+def families(texts: Sequence[str], parts_of: Callable[[str], frozenset[str]] | None = None) -> list[str]:
+    """A name for each text, the same for texts that are nearly the same: they must be on one side of a split.
+
+    `parts_of` gives what a text is compared by; runs of words where there is none.
+    """
+    shingles = [(parts_of or runs_of_words)(text) for text in texts]
     holders: dict[str, list[int]] = defaultdict(list)
     for i, parts in enumerate(shingles):
         for part in parts:
@@ -178,14 +187,16 @@ def side(family: str) -> str:
     return "train" if tenth < 7 else "valid" if tenth == 7 else "held out"
 
 
-def _member(archive: bytes, name: str) -> bytes:
+def member(archive: bytes, name: str) -> bytes:
+    """One file of a tar archive."""
     with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
         file = opened.extractfile(name)
         assert file
         return file.read()
 
 
-def _shingles(text: str) -> frozenset[str]:
+def runs_of_words(text: str) -> frozenset[str]:
+    """What texts are compared by."""
     words = text_key(text).split()
     return frozenset(" ".join(words[i : i + SHINGLE]) for i in range(max(1, len(words) - SHINGLE + 1)))
 
@@ -203,15 +214,15 @@ def _paragraphs(part: ElementTree.Element) -> str:
 
 
 def _download(package: Package) -> bytes:
-    """From its address, or by the index's JSON (PEP 691) from the first link with that name."""
-    if package.url:
-        with urllib.request.urlopen(package.url, timeout=300) as answer:
-            return bytes(answer.read())
+    """By the index's JSON (PEP 691), from the first link with that name; or from the package's own address."""
+    with urllib.request.urlopen(package.url or _link(package), timeout=300) as answer:
+        return bytes(answer.read())
+
+
+def _link(package: Package) -> str:
     request = urllib.request.Request(
         f"{INDEX}/{package.name.lower()}/", headers={"Accept": "application/vnd.pypi.simple.v1+json"}
     )
     with urllib.request.urlopen(request, timeout=60) as answer:
         files = json.load(answer)["files"]
-    url = next(entry["url"] for entry in files if entry["filename"] == package.file)
-    with urllib.request.urlopen(url, timeout=300) as answer:
-        return bytes(answer.read())
+    return str(next(entry["url"] for entry in files if entry["filename"] == package.file))

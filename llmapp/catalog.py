@@ -68,10 +68,14 @@ class HubSource:
 
 @dataclass(frozen=True)
 class FolderSource:
-    """Weights already on this disk: a safetensors folder, or a GGUF file."""
+    """Weights already on this disk: a safetensors folder, or a GGUF file.
+
+    `revision` goes by the path where there is none; what ships with the app has the head of its weights' sha256.
+    """
 
     path: Path
     weights: str
+    revision: str = ""
 
 
 Source = WheelSource | HubSource | FolderSource
@@ -213,19 +217,20 @@ def read_adapter(folder: Path) -> Adapter:
         raise BadInput("adapter_card", folder=folder.name, problem=str(problem)) from problem
 
 
-def _source(data: Mapping[str, Any]) -> Source:
+def _source(data: Mapping[str, Any], home: Path) -> Source:
+    """`home`: what the path of a folder is relative to."""
     (form, body), *_ = data.items()
     if form == "wheels":
         return WheelSource(**{**body, "parts": tuple(WheelPart(**part) for part in body["parts"])})
     if form == "hub":
         return HubSource(**body)
-    return FolderSource(path=Path(body["path"]), weights=body["weights"])
+    return FolderSource(**{**body, "path": home / body["path"]})
 
 
 def _model(path: Path) -> Model:
     data = read_yaml(path)
     try:
-        data["sources"] = tuple(_source(source) for source in data["sources"])
+        data["sources"] = tuple(_source(source, path.parent) for source in data["sources"])
         for name in ("tasks", "languages", "labels"):
             data[name] = tuple(data.get(name, ()))
         if data.get("reasoning"):

@@ -308,6 +308,24 @@ def test_auto_takes_what_was_taught_for_the_task_before_a_packaged_model_that_do
     assert (better.name, better.adapter) == ("distilbert-sst2", None)
 
 
+@pytest.mark.parametrize(
+    ("language", "on_disk", "expected"),
+    [
+        ("zh", set(), "sentiment-zh"),
+        ("zh", {"distilbert-sst2"}, "sentiment-zh"),
+        ("zh", {"distilbert-multilingual-sentiment"}, "distilbert-multilingual-sentiment"),
+        ("en", set(), "sentiment-en"),
+        ("de", set(), "sentiment-en"),
+        ("de", {"distilbert-multilingual-sentiment"}, "distilbert-multilingual-sentiment"),
+    ],
+)
+def test_auto_takes_what_knows_the_language_of_the_text(language: str, on_disk: set[str], expected: str) -> None:
+    machine, free = processor(2), 4 * 10**9
+    choice = best(CATALOG, "sentiment", machine, free, can_use_hub=False, on_disk=on_disk, language=language)
+    assert choice.name == expected
+    assert all((choice.adapter or choice.model).name in choice.why.text(each) for each in LANGUAGES)
+
+
 def test_auto_leaves_out_what_has_labels_of_its_own_when_a_person_names_them() -> None:
     on_disk = {"distilbert-sst2"}
     choice = best(CATALOG, "sentiment", processor(2), 4 * 10**9, can_use_hub=False, on_disk=on_disk, open_labels=True)

@@ -60,6 +60,7 @@ def best(
     can_use_hub: bool,
     on_disk: Collection[str] = (),
     open_labels: bool = False,
+    language: str = "en",
 ) -> Choice:
     """The entry to take for a task when a person left it to the app.
 
@@ -67,17 +68,19 @@ def best(
     `on_disk`: ids of entries that need no download. Entries that are gated or not for commercial use are left
     to people. Many languages go before few, the Hub's entries before the packaged ones, then `rank` decides; an
     adapter that ships with the app, taught for the task, goes before a packaged model that does many things.
-    `open_labels`: a person names the labels, so what was taught other ones is out.
+    `open_labels`: a person names the labels, so what was taught other ones is out. `language`: of the text; what does
+    not know it is out where something does, else it is taken for English.
     Raises NotFound when no entry does the task.
     """
     fit = [m for m in catalog.models(task) if _may(m) and not (open_labels and m.kind == "classifier")]
     candidates = [m for m in fit if _to_be_had(m, can_use_hub, on_disk)]
     if not candidates:
         raise NotFound("no_model_for_task", task=task)
+    candidates = [m for m in candidates if language in m.languages] or [m for m in candidates if "en" in m.languages]
     good = [m for m in candidates if _fits(m, hardware, available_bytes) and _fast(m, task, hardware)]
-    taught = None if open_labels or any(not m.packaged for m in good) else _taught(catalog, task)
-    if taught and _fits(base := catalog.model(taught.base), hardware, available_bytes):
-        return Choice(base, message("reason.auto_taught", adapter=taught.name, model=base.name), taught)
+    taught = None if open_labels or any(not m.packaged for m in good) else _taught(catalog, task, good, language)
+    if taught and _fits(taught.model, hardware, available_bytes):
+        return taught
     if not good:
         smallest = min(candidates, key=lambda m: needed_bytes(m, hardware))
         return Choice(smallest, _reason("auto_tight", smallest, hardware, available_bytes))
@@ -85,9 +88,17 @@ def best(
     return Choice(model, _reason(_code(model, hardware, can_use_hub), model, hardware, available_bytes))
 
 
-def _taught(catalog: Catalog, task: Task) -> Adapter | None:
-    """The adapter that ships with the app for a task, on a packaged base."""
-    return next((a for a in catalog.adapters("", task) if catalog.model(a.base).packaged), None)
+def _taught(catalog: Catalog, task: Task, good: Collection[Model], language: str) -> Choice | None:
+    """What ships with the app for a task and a language: a model of its own, or an adapter on a packaged base."""
+    for model in good:
+        if model.kind == "classifier" and language in model.languages:
+            values = {"model": model.name, "language": Message(f"language.{language}")}
+            return Choice(model, message("reason.auto_made_for", **values))
+    for adapter in catalog.adapters("", task):
+        base = catalog.model(adapter.base)
+        if base.packaged:
+            return Choice(base, message("reason.auto_taught", adapter=adapter.name, model=base.name), adapter)
+    return None
 
 
 def needed_bytes(model: Model, hardware: Hardware) -> int:

@@ -135,6 +135,8 @@ def choose_precision(model: Model, hardware: Hardware, wish: str = "auto") -> Pr
     Left to itself: 4-bit NF4 on CUDA (an encoder that is small there stays fp32: it has little to quantize and
     much accuracy to lose), fp16 on MPS, fp32 on a processor. Raises CanNotRun for a wish that can not work.
     """
+    if model.family == "linear":
+        return Precision("fp32", "float32", "cpu", message("reason.precision_linear"))
     if wish == "auto":
         deciders = {"cuda": _on_cuda, "mps": _on_mps, "cpu": _on_cpu}
         return deciders[hardware.device](model, hardware)

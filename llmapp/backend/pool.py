@@ -21,6 +21,7 @@ from ..catalog import Adapter, Catalog, Model
 from ..errors import Busy
 from .device import Hardware, choose_precision
 from .engine import Engine, EngineInfo, Precision
+from .linear import FAMILY, Linear, LinearEngine, load_linear
 from .memory import Guard, LastWords, check_fits, estimate, give_back, in_words, let_go_early
 from .prefix_cache import PrefixCache
 from .progress import Progress, Report
@@ -44,9 +45,9 @@ class _Slot:
     precision: Precision
     revision: str = ""
     weights: str = ""
-    loaded: Loaded | None = None
+    loaded: Loaded | Linear | None = None
     tokens: Tokens | None = None
-    engine: TorchEngine | None = None
+    engine: TorchEngine | LinearEngine | None = None
     bytes: int = 0
     since: float = 0.0
     used: float = 0.0
@@ -227,7 +228,11 @@ class Pool:
                 slot.line.remove(ticket)
                 self._changed.notify_all()
 
-    def _engine(self, slot: _Slot, adapter: Adapter | None) -> TorchEngine:
+    def _engine(self, slot: _Slot, adapter: Adapter | None) -> TorchEngine | LinearEngine:
+        if isinstance(slot.loaded, Linear):
+            info = EngineInfo(slot.model, slot.revision, slot.precision, slot.weights, labels=slot.loaded.labels)
+            slot.engine = LinearEngine(slot.loaded, info)
+            return slot.engine
         from .torch_engine import TorchEngine
 
         if slot.loaded is None or slot.tokens is None:
@@ -266,25 +271,33 @@ class Pool:
             give_back()
             return
         with self._changed:
-            slot.loaded, slot.tokens = loaded, Tokens(loaded.tokenizer, slot.model)
+            slot.loaded = loaded
+            slot.tokens = None if isinstance(loaded, Linear) else Tokens(loaded.tokenizer, slot.model)
             slot.since, slot.used = time.time(), time.monotonic()
             if slot not in self._slots:  # nobody waited for it any more
                 self._drop(slot)
             self._changed.notify_all()
 
-    def _load(self, slot: _Slot, local: Local) -> Loaded:
+    def _load(self, slot: _Slot, local: Local) -> Loaded | Linear:
+        if slot.cancel.is_set():
+            raise Busy("lease_stopped", model=slot.model.name)
+        slot.revision, slot.weights = local.revision, local.weights
+        if slot.model.family == FAMILY:
+            linear = load_linear(local.folder, slot.model)
+            slot.bytes = linear.bytes
+            return linear
+        return self._load_torch(slot, local)
+
+    def _load_torch(self, slot: _Slot, local: Local) -> Loaded:
         import torch
 
         from .loader import footprint, load
 
-        if slot.cancel.is_set():
-            raise Busy("lease_stopped", model=slot.model.name)
         if torch.get_num_threads() != _threads(self._hardware):
             torch.set_num_threads(_threads(self._hardware))
         let_go_early()
         with self._guard.loading(slot.model):
             loaded = in_words(slot.model, lambda: load(local, slot.model, slot.precision))
-        slot.revision, slot.weights = local.revision, local.weights
         slot.bytes = footprint(loaded.base.model)
         return loaded
 
@@ -323,8 +336,7 @@ class Pool:
 
 
 def _state(slot: _Slot) -> LoadedState:
-    views = slot.loaded.views if slot.loaded else {}
-    adapters = tuple(map(_adapter_id, views))
+    adapters = () if isinstance(slot.loaded, Linear | None) else tuple(map(_adapter_id, slot.loaded.views))
     return LoadedState(slot.model.id, adapters, slot.precision, slot.weights, slot.bytes, slot.wanted, slot.since)
 
 

@@ -61,7 +61,7 @@ class Sources:
             return found
         for source in model.sources:
             if isinstance(source, FolderSource) and _safetensors_folder(source.path):
-                return Local(source.path, str(source.path), source.weights, "folder")
+                return Local(source.path, source.revision or str(source.path), source.weights, "folder")
         return None
 
     def fetch(self, model: Model, report: Report, cancel: threading.Event | None = None) -> Local:

@@ -156,7 +156,7 @@ def sentiment(services: Services, text: str, model: str = "auto", request: gr.Re
     """
     text = _text(text, "text")
     services.guard.characters(text)
-    made = result(stream(services, request, "sentiment", model, lambda engine: judge(engine, [text])))
+    made = result(stream(services, request, "sentiment", model, lambda engine: judge(engine, [text]), text=text))
     judgement = made.value
     return {"label": judgement.label, "scores": dict(judgement.scores), **made.info.facts()}
 
@@ -170,7 +170,7 @@ def mood(services: Services, text: str, model: str = "auto", request: gr.Request
     """
     text = _text(text, "text")
     services.guard.characters(text)
-    made = result(stream(services, request, "sentiment", model, lambda engine: mood_of(engine, text)))
+    made = result(stream(services, request, "sentiment", model, lambda engine: mood_of(engine, text), text=text))
     return {"sentences": [asdict(each) for each in made.value], **made.info.facts()}
 
 
@@ -193,7 +193,7 @@ def classify(
     text, own = _text(text, "text"), tuple(map(clean, labels or ()))
     services.guard.characters(text + "".join(own))
     moments = stream(
-        services, request, "sentiment", model, lambda e: sort_texts(e, [text], own, multi_label), open_labels=bool(own)
+        services, request, "sentiment", model, lambda e: sort_texts(e, [text], own, multi_label), bool(own), text
     )
     made = result(moments)
     return {"labels": dict(made.value.scores), **made.info.facts()}
@@ -214,7 +214,8 @@ def explain(
     """
     text = _text(text, "text")
     services.guard.characters(text)
-    made = result(stream(services, request, "sentiment", model, lambda engine: carried(engine, text, clean(label))))
+    moments = stream(services, request, "sentiment", model, lambda e: carried(e, text, clean(label)), text=text)
+    made = result(moments)
     found = made.value
     deletion = {"removed": list(found.removed), "before": found.probability, "after": found.without}
     tokens = [[token, weight] for token, weight in found.tokens]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -12,6 +13,7 @@ from ..backend.device import available_memory
 from ..catalog import HubSource, Model, Task
 from ..errors import Refused
 from ..messages import message, say
+from ..tasks.language import UNDETERMINED, detect
 from .facts import size
 from .owners import owner_of
 from .services import Services
@@ -19,17 +21,22 @@ from .words import language_of, w
 
 AUTO = "auto"
 
+LOOKED_AT = 4000
+"""Characters that are enough to tell a language."""
 
-def auto(services: Services, task: Task, open_labels: bool = False) -> Choice:
-    """What Auto picks for a task now, and why. `open_labels`: a person names the labels.
+
+def auto(services: Services, task: Task, open_labels: bool = False, text: str = "") -> Choice:
+    """What Auto picks for a task now, and why. `open_labels`: a person names the labels. `text`: what it is for, or a
+    part of it: its language may decide.
 
     On a Space that is the best the Hub has for its machine. Elsewhere nothing large is downloaded unasked: it is
     the best of what is on this disk or packaged, until a person has downloaded more in the Models tab.
     """
-    here = _best(services, task, services.settings.on_space and services.settings.may_use_hub, open_labels)
+    best_here = partial(_best, services, task, open_labels=open_labels, language=_language(text))
+    here = best_here(can_use_hub=services.settings.on_space and services.settings.may_use_hub)
     if services.settings.on_space or not services.sources.hub_in_reach():
         return here
-    better = _best(services, task, True, open_labels).model
+    better = best_here(can_use_hub=True).model
     if better.id == here.model.id or services.sources.where(better):
         return here
     megabytes = getattr(better.sources[0], "bytes", 0) / 1e6
@@ -39,7 +46,12 @@ def auto(services: Services, task: Task, open_labels: bool = False) -> Choice:
     return replace(here, why=why)
 
 
-def _best(services: Services, task: Task, can_use_hub: bool, open_labels: bool) -> Choice:
+def _language(text: str) -> str:
+    found = detect(text[:LOOKED_AT]).language if text else UNDETERMINED
+    return "en" if found == UNDETERMINED else found
+
+
+def _best(services: Services, task: Task, can_use_hub: bool, open_labels: bool, language: str) -> Choice:
     on_disk = {model.id for model in services.catalog.models(task) if services.sources.where(model)}
     return best(
         services.catalog,
@@ -49,23 +61,26 @@ def _best(services: Services, task: Task, can_use_hub: bool, open_labels: bool) 
         can_use_hub=can_use_hub,
         on_disk=on_disk,
         open_labels=open_labels,
+        language=language,
     )
 
 
-def resolve(services: Services, task: Task, name: str, owner: str, open_labels: bool = False) -> str:
+def resolve(services: Services, task: Task, name: str, owner: str, open_labels: bool = False, text: str = "") -> str:
     """A choice of the page or the API as a model or adapter id. Raises NotFound."""
     if name in ("", AUTO):
-        return auto(services, task, open_labels).name
+        return auto(services, task, open_labels, text).name
     services.catalog.resolve(name, owner)
     return name
 
 
-def wanted(services: Services, task: Task, name: str, request: gr.Request | None, open_labels: bool = False) -> str:
+def wanted(
+    services: Services, task: Task, name: str, request: gr.Request | None, open_labels: bool = False, text: str = ""
+) -> str:
     """`resolve` for a request. Raises Refused for a stranger whose choice would have to be downloaded first."""
     owner = owner_of(services.settings, request)
-    found = resolve(services, task, name, owner, open_labels)
+    found = resolve(services, task, name, owner, open_labels, text)
     model, _ = services.catalog.resolve(found, owner)
-    if services.sources.where(model) is None and found != auto(services, task, open_labels).name:
+    if services.sources.where(model) is None and found != auto(services, task, open_labels, text).name:
         try:
             services.guard.manage(request)
         except Refused:

@@ -156,7 +156,8 @@ def run(
         "sentiment",
         model,
         lambda engine: _judge(engine, texts, own, several, each_line),
-        open_labels=bool(own),
+        bool(own),
+        text,
     )
     extra = {"labels": list(own), "multi_label": several} if own else {}
     call = Call(request, "classify" if own else "sentiment", *({"text": each, **extra} for each in texts))
@@ -234,6 +235,7 @@ def explained(
         model,
         lambda engine: explain(engine, text, labels=own),
         open_labels=bool(own),
+        text=text,
     )
     language = language_of(request)
     begun = {page.status: notice(say("sentiment.explaining", language))}

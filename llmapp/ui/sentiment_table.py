@@ -127,13 +127,14 @@ def start_job(
         sheet.column(name)
     if "truth" in more:
         true_labels(sheet, column, more["truth"])
-    services.guard.document(request, "\n".join(sheet.column(column)))
+    texts = "\n".join(sheet.column(column))
+    services.guard.document(request, texts)
     spec = {
         "name": path.name,
         "column": column,
         "labels": list(labels),
         "multi_label": several,
-        "model": wanted(services, "sentiment", model, request, bool(labels)),
+        "model": wanted(services, "sentiment", model, request, bool(labels), texts),
         "language": language_of(request),
         **more,
     }

@@ -40,14 +40,15 @@ def stream(
     model: str,
     work: Callable[[Engine], Iterator[T]],
     open_labels: bool = False,
+    text: str = "",
 ) -> Generator[Message | Made[T], None, None]:
     """Sentences while the model is made ready, then the moments of the result, until done or stopped.
 
-    `open_labels`: a person names the labels, which Auto minds.
+    `open_labels`: a person names the labels; `text`: what is judged. Auto minds both.
     """
     owner = owner_of(services.settings, request)
     services.guard.request(request)
-    name = wanted(services, task, model, request, open_labels)
+    name = wanted(services, task, model, request, open_labels, text)
     with (
         services.turns.begin(page_key(request, task)) as turn,
         closing(lease_with_progress(services.pool, name, owner, turn.stop)) as steps,

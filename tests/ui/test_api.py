@@ -144,6 +144,25 @@ def test_mood(client: Client) -> None:
     assert found["model"]
 
 
+def test_auto_judges_chinese_with_the_chinese_model(client: Client, tmp_path: Path) -> None:
+    for text, label in (
+        ("房间干净，服务员很热情，下次还会来住。", "positive"),
+        ("质量太差了，用了两天就坏，想退货。", "negative"),
+    ):
+        found = ask(client, "sentiment", text)
+        assert (found["label"], found["model"]) == (label, "sentiment-zh")
+        assert "/" not in found["revision"]
+    explained = ask(client, "explain", "房间太脏了")
+    assert (explained["label"], explained["model"]) == ("negative", "sentiment-zh")
+    file = tmp_path / "reviews.csv"
+    file.write_text("评论\n很好，非常喜欢\n太差了，再也不买\n", encoding="utf-8")
+    job = ask(client, "sentiment_file", handle_file(str(file)), "评论")
+    wait_for(client, job, "done")
+    report = ask(client, "job_report", job)
+    assert report["made"]["model"] == "sentiment-zh"
+    assert report["labels"] == {"positive": 1, "negative": 1}
+
+
 def test_classify(client: Client) -> None:
     own = ask(client, "classify", "The goalkeeper saved the penalty.", ["sports", "cooking"], model=ENCODER)
     assert own["model"] == ENCODER
