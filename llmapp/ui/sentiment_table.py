@@ -60,7 +60,7 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
             panel = build_panel(KIND)
             view = truth_view.build()
     _wire(services, (demo.load, tab.select), Page(table, labels, several, model, start, panel))
-    truth_view.wire(services, panel, view)
+    truth_view.wire(services, (demo.load, tab.select), panel, view)
 
 
 def _wire(services: Services, opens: Sequence[Callable[..., Any]], page: Page) -> None:

@@ -5,7 +5,7 @@ Reads the result of a job through the supervisor. Does not know how rows are jud
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import islice
@@ -61,15 +61,17 @@ def build() -> View:
     return View(rows, earlier, later, gr.State(None), meanings, value, label, gr.HTML(padding=False))
 
 
-def wire(services: Services, panel: Panel, view: View) -> None:
+def wire(services: Services, opens: Sequence[Callable[..., Any]], panel: Panel, view: View) -> None:
     """Numbers of the panel's report open their rows; a label that is given another meaning changes the report."""
     refused: dict[str, Any] = {"said": view.said}
     panel.report.click(bind(_pressed, services, view, **refused), [panel.jobs], view.shown(), **QUIET)
     for button, step in ((view.earlier, -PAGE), (view.later, PAGE)):
         button.click(bind(_turned, services, view, step, **refused), [view.place], view.shown(), **QUIET)
-    offered = [view.meanings, view.value, view.label]
-    changed = bind(_changed, services, view, **refused)
-    panel.report.change(changed, [panel.jobs], [*offered, *view.shown()], **QUIET)
+    offers = [view.meanings, view.value, view.label]
+    changed = bind(_changed, services, panel, view, **refused)
+    panel.report.change(changed, [panel.jobs], [*offers, *view.shown()], **QUIET)
+    for event in opens:  # a report that was drawn before its tab was opened never changes
+        event(bind(_offered, services, panel, view, **refused), [panel.jobs], [*offers, view.said], **QUIET)
     picked = bind(_picked, services, view, **refused)
     view.value.input(picked, [panel.jobs, view.value], [view.label, view.said], **QUIET)
     mapped = bind(_mapped, services, panel, **refused)
@@ -152,16 +154,23 @@ def _table(rows: Sequence[Compared], language: str) -> str:
     )
 
 
-def _changed(services: Services, view: View, job: str | None, request: gr.Request) -> dict[Any, Any]:
+def _changed(services: Services, panel: Panel, view: View, job: str | None, request: gr.Request) -> dict[Any, Any]:
     """Another report is shown: its labels are offered, and rows of the one before are no longer."""
     gone = dict.fromkeys((view.earlier, view.later), gr.update(visible=False))
-    cleared = {view.rows: "", view.place: None, view.said: "", **gone}
+    return {view.rows: "", view.place: None, **gone, **_offered(services, panel, view, job, request)}
+
+
+def _offered(services: Services, panel: Panel, view: View, job: str | None, request: gr.Request) -> dict[Any, Any]:
+    """The labels of the report that is shown, the newest where no job is chosen yet."""
+    mine = services.supervisor.jobs(owner_of(services.settings, request))
+    newest = next((status.id for status in mine if status.kind == panel.kind.name), None)
     try:
-        truth = _truth(services, job, request)
+        truth = _truth(services, job or newest, request)
     except NotFound:
-        return cleared | {view.meanings: gr.update(visible=False)}
+        return {view.meanings: gr.update(visible=False), view.said: ""}
     first = next(iter((*truth["others"], *truth["means"])), None)
-    return cleared | {
+    return {
+        view.said: "",
         view.meanings: gr.update(visible=bool(truth["means"])),
         view.value: gr.update(choices=list(truth["means"]), value=first),
         view.label: _meaning(truth, first, request),

@@ -7,8 +7,10 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from benchmarks.bench_calibration import honesty
 from benchmarks.data import families, movie_snippets, side
 from llmapp.backend.adapters import attach
 from llmapp.backend.device import choose_precision, detect
@@ -74,4 +76,8 @@ def test_it_is_as_good_as_its_card_says(catalog: Catalog, packaged: Callable[[st
     odds = probabilities(view.model, loaded.tokenizer([s.text for s in held_out])["input_ids"])
     right = [view.labels[i] == s.label for i, s in zip(odds.argmax(-1), held_out, strict=True)]
     assert sum(right) / len(right) == pytest.approx(adapter.report["after"]["accuracy"], abs=2e-3)
+    truth = np.array([view.labels.index(snippet.label) for snippet in held_out])
+    honest = adapter.report["calibration"]["after"]
+    assert honest["ece"] < 0.03
+    assert honesty(odds.astype(np.float64), truth) == pytest.approx(honest, abs=5e-3)
     assert json.dumps(adapter.report["labels"]) == json.dumps(list(view.labels))
