@@ -83,7 +83,7 @@ def terms(text: str) -> list[str]:
 
 
 def _pieces(engine: Engine, text: str) -> list[str]:
-    return chunks(text, engine.info.model.context, engine.count_tokens)
+    return chunks(text, engine.info.model.context - 1, engine.count_tokens)
 
 
 def _place(term: str) -> tuple[int, int]:

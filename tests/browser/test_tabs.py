@@ -41,6 +41,29 @@ def test_summarize(shared_app: App, new_page: Callable[..., Page]) -> None:
     assert "library" in page.locator("#summary textarea").input_value().lower()
 
 
+def test_a_summary_shows_what_it_rests_on_and_compares(shared_app: App, new_page: Callable[..., Page]) -> None:
+    page = new_page()
+    open_tab(page, shared_app, "summarize")
+    tab = page.locator("#tab-summarize")
+    page.locator("#summarize-text textarea").fill(f"{ARTICLE} The <b>end</b> of the article is near.")
+    tab.get_by_text("Number of words", exact=True).first.click()
+    tab.get_by_text("Taken from the text").first.click()
+    tab.locator("input[type=number]").first.fill("500")
+    page.locator("#summarize-run").click()
+    receipts = page.locator("#summarize-receipts details")
+    expect(receipts.last).to_contain_text("The <b>end</b> of the article", timeout=READY_MS)
+    receipts.first.locator("summary").click()
+    expect(receipts.first.locator("blockquote")).to_be_visible()
+    expect(receipts.first).to_contain_text("Sentence 1 of")
+    summary = page.locator("#summary textarea").input_value()
+    tab.get_by_text("Compare with a summary you trust").click()
+    page.locator("#summarize-compare-run").click()
+    expect(page.locator("#summarize-rouge")).to_contain_text("Two summaries are needed")
+    page.locator("#summarize-trusted textarea").fill(summary)
+    page.locator("#summarize-compare-run").click()
+    expect(page.locator("#summarize-rouge")).to_contain_text("(ROUGE-2): 1.00")
+
+
 def test_translate_keeps_lines(shared_app: App, new_page: Callable[..., Page]) -> None:
     page = new_page()
     open_tab(page, shared_app, "translate")

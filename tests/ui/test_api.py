@@ -239,7 +239,7 @@ def test_an_explanation_names_the_words_and_proves_it(client: Client) -> None:
 def test_a_document_is_summarized_from_file_to_file(client: Client, tmp_path: Path) -> None:
     file = tmp_path / "lighthouse.txt"
     file.write_text("The lighthouse was built in 1887. It is white. Its lamp is seen for 20 miles. " * 60, "utf-8")
-    job = ask(client, "summarize_file", handle_file(str(file)), "sentence")
+    job = ask(client, "summarize_file", handle_file(str(file)), "sentence", method="written")
     assert wait_for(client, job, "done")["kind"] == "summarize_file"
     report = ask(client, "job_report", job)
     assert report["words_read"] == report["words_total"] == 16 * 60
@@ -247,8 +247,26 @@ def test_a_document_is_summarized_from_file_to_file(client: Client, tmp_path: Pa
     text = Path(ask(client, "job_export", job)).read_text(encoding="utf-8")
     assert text.startswith(report["summary"])
     assert "lighthouse" in text
-    with pytest.raises(AppError, match=r"length.*huge"):
+    assert [receipt["sentence"] for receipt in report["receipts"]]
+    with pytest.raises(AppError, match=r"`huge` is no length"):
         ask(client, "summarize_file", handle_file(str(file)), "huge")
+
+
+def test_sentences_are_taken_where_that_is_better_or_asked_for(client: Client, tmp_path: Path) -> None:
+    sentences = ["The lighthouse was built in 1887.", "Its lamp is seen for 20 miles.", "The soup there was cold."]
+    text = " ".join(sentences)
+    for method in ("auto", "taken"):
+        assert ask(client, "summarize", text, "sentence", method=method) in sentences
+    file = tmp_path / "lighthouse.txt"
+    file.write_text(text, "utf-8")
+    job = ask(client, "summarize_file", handle_file(str(file)), "20")
+    wait_for(client, job, "done")
+    report = ask(client, "job_report", job)
+    assert report["made"]["model"] == ENCODER
+    assert "ROUGE-L" in report["notes"][0]
+    assert [receipt["missing"] for receipt in report["receipts"]] == [[]] * len(report["receipts"])
+    with pytest.raises(AppError, match="`method` is `guessed`"):
+        ask(client, "summarize", text, method="guessed")
 
 
 @pytest.mark.slow
@@ -337,7 +355,11 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("chat", {"message": "Hi", "sampling": {"top_k": True}}, r"`sampling.top_k` is True"),
     ("chat", {"message": "Hi", "model": "nothing"}, r"There is no model or adapter `nothing` here"),
     ("chat", {"message": "Hi", "model": ["x"]}, r"`model` is \['x'\], but must be str."),
-    ("summarize", {"text": "Hi", "length": "epic"}, r"`length` is `epic`, but must be one of: sentence"),
+    (
+        "summarize",
+        {"text": "Hi", "length": "epic"},
+        r"`epic` is no length\. Give a number of words .* one of: sentence",
+    ),
     ("translate", {"text": "Hi", "target": "klingon"}, r"`klingon` is not a language known here"),
     ("classify", {"text": "Hi", "labels": "a,b"}, r"`labels` is 'a,b', but must be list\[str\] | None."),
     ("classify", {"text": "Hi", "labels": ["a"]}, r"`?a`?"),
