@@ -1,11 +1,11 @@
-"""Summarize or translate a whole document: what was written is kept as it comes, and a text file made of it.
+"""Summarize or translate a whole document: what was written is kept as it comes, and a file made of it.
 
 Does not know jobs, processes or the page.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
@@ -13,8 +13,13 @@ from typing import Any, Literal, TypeVar, cast
 from ..backend.engine import Engine
 from ..backend.pool import Pool
 from ..tasks.documents import Document, read_document
+from ..tasks.encodings import Decoded
+from ..tasks.formats.layout import Layout
+from ..tasks.formats.lines import plain_layout
+from ..tasks.formats.opening import FORMATS, open_layout
+from ..tasks.formats.translating import FileUpdate, translate_layout
 from ..tasks.summarize import SummaryOptions, SummaryUpdate, summarize
-from ..tasks.translate import TranslationUpdate, translate
+from ..tasks.translate import TranslationUpdate
 from ..tasks.watch import Ordered
 from .lent import save_report, with_model
 from .memo import Memo
@@ -30,45 +35,64 @@ T = TypeVar("T")
 def summarize_document(work: Ordered, pool: Pool) -> Outcome:
     """Summarize as `work.todo` says: {"model", "options" (of `SummaryOptions`), "language"}. Raises LlmappError."""
     document, options = _read(work), SummaryOptions(**work.todo["options"])
-    update = _last(work, pool, "summarizing", lambda engine: summarize(engine, document.text, options), _parts_done)
+    text = document.plain
+    update = _last(work, pool, "summarizing", lambda engine: summarize(engine, text, options), _parts_done)
     made = update or SummaryUpdate("", 0, 0, 0, 0)
     work.phase("saving")
-    text = "\n\n".join(filter(None, (made.text, *_numbered(made.outline))))
+    written = "\n\n".join(filter(None, (made.text, *_numbered(made.outline))))
     report = {
         "summary": made.text,
         "outline": list(made.outline),
         "words_read": made.words_read,
         "words_total": made.words_total,
         "notes": [note.text(work.todo["language"]) for note in (*document.notes, *made.notes)],
-        "files": _written(work, f"{Path(document.name).stem} summary.txt", text),
+        "files": _written(work, f"{Path(document.name).stem} summary.txt", written),
     }
     save_report(work, report)
     return "done" if made.finish else "stopped"
 
 
 def translate_document(work: Ordered, pool: Pool) -> Outcome:
-    """Translate as `work.todo` says: {"model", "options" {"target", "source"}, "language"}. Raises LlmappError."""
-    document, options = _read(work), work.todo["options"]
+    """Translate as `work.todo` says: {"model", "options" {"target", "source", "columns"}, "language"}.
+
+    Raises LlmappError. What is made has the format of what was given; of a PDF or a workbook, its text.
+    """
+    document, options = _read(work), dict(work.todo["options"])
+    layout = _layout(work, document, options.pop("columns", ()))
     update = _last(
-        work, pool, "translating", lambda engine: translate(engine, document.text, **options), _sentences_done
+        work, pool, "translating", lambda engine: translate_layout(engine, layout, **options), _sentences_done
     )
-    made = update or TranslationUpdate("", 0, 0, "", "", None)
     work.phase("saving")
-    suffix = ".md" if document.kind == "md" else ".txt"
-    language = work.todo["language"]
-    report = {
-        "beginning": made.text[:SHOWN],
-        "whole": len(made.text) <= SHOWN,
-        "sentences": made.done,
-        "total": made.total,
-        "source": made.source,
-        "target": made.target,
-        "notes": [note.text(language) for note in (*document.notes, *made.notes)],
-        "warnings": [warning.text(language) for warning in made.warnings],
-        "files": _written(work, f"{Path(document.name).stem} ({made.target}){suffix}", made.text),
+    save_report(work, _translated(work, document, layout, update))
+    return "done" if update and update.finished else "stopped"
+
+
+def _layout(work: Ordered, document: Document, columns: Sequence[str]) -> Layout:
+    if document.kind in FORMATS:
+        return open_layout(work.file(DOCUMENT), document.kind, document.name, columns)
+    return plain_layout(Decoded(document.text, "UTF-8"), document.name)
+
+
+def _translated(work: Ordered, document: Document, layout: Layout, update: FileUpdate | None) -> dict[str, Any]:
+    """The report, and the file beside it; none where nothing is translated yet."""
+    texts, kept = update.texts() if update else ([block.texts for block in layout.blocks], ())
+    said = update.said if update else TranslationUpdate("", 0, 0, "", "", None)
+    filled, text, language = layout.filled(texts), layout.text(texts), work.todo["language"]
+    suffix = Path(document.name).suffix if document.kind in FORMATS else ".txt"
+    name = f"{Path(document.name).stem} ({said.target}){suffix}"
+    if said.done:
+        (work.folder("result") / name).write_bytes(filled.data)
+    return {
+        "beginning": text[:SHOWN],
+        "whole": len(text) <= SHOWN,
+        "sentences": update.done if update else 0,
+        "total": update.total if update else 0,
+        "source": said.source,
+        "target": said.target,
+        "notes": [note.text(language) for note in (*document.notes, *filled.notes, *said.notes)],
+        "warnings": [warning.text(language) for warning in (*said.warnings, *kept)],
+        "files": {"text": name} if said.done else {},
     }
-    save_report(work, report)
-    return "done" if update and made.done == made.total else "stopped"
 
 
 def _read(work: Ordered) -> Document:
@@ -106,7 +130,7 @@ def _parts_done(update: SummaryUpdate) -> tuple[int, int]:
     return update.done_parts, update.parts
 
 
-def _sentences_done(update: TranslationUpdate) -> tuple[int, int]:
+def _sentences_done(update: FileUpdate) -> tuple[int, int]:
     return update.done, update.total
 
 
