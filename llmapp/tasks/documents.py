@@ -125,6 +125,11 @@ class Coverage:
         )
 
 
+def kind_of(name: str) -> Kind | None:
+    """What kind of file it is by the end of its name; None for one that is not read here."""
+    return KINDS.get(Path(name).suffix.lower())
+
+
 def read_document(path: Path, limit_mb: float, name: str = "") -> Document:
     """Read a file of one of the `KINDS`; `name` is what the person calls it, where the path says something else.
 
@@ -133,7 +138,7 @@ def read_document(path: Path, limit_mb: float, name: str = "") -> Document:
     or only pictures.
     """
     name = name or path.name
-    kind = KINDS.get(Path(name).suffix.lower())
+    kind = kind_of(name)
     if kind is None:
         raise BadInput("document_kind", file=name, kinds=", ".join(KINDS))
     size_mb = path.stat().st_size / 1e6

@@ -87,7 +87,7 @@ def summarize_file(
     """Summarize a whole document; returns a job id at once. `job_export` gives the summary as a text file.
 
     Args:
-        file: a text, Markdown or PDF file
+        file: a text, Markdown, HTML, PDF, Word (DOCX), subtitle, CSV, TSV, Excel or OpenDocument file
         length: sentence, short, medium or long
         form: paragraph, bullets or headline
         focus: what the summary should be about
@@ -105,18 +105,20 @@ def translate_file(
     target: str = "",
     source: str = "",
     model: str = "auto",
+    columns: list[str] | None = None,
     request: gr.Request | None = None,
 ) -> str:
-    """Translate a whole document line by line; returns a job id at once. `job_export` gives the text.
+    """Translate a whole document; returns a job id at once. `job_export` gives it in its own format.
 
     Args:
-        file: a text, Markdown or PDF file
+        file: a text, Markdown, HTML, Word (DOCX), SRT, WebVTT, CSV or TSV file; of a PDF or a workbook comes its text
         target: language to translate to, such as "de"; empty makes Chinese of English and English of all else
         source: language the document is in; empty finds out
         model: an id that `models` lists, or "auto"
+        columns: those of a table (CSV, TSV) to translate; none takes those that hold prose
     """
     services.guard.request(request)
-    return translate_tab.start_job(services, request, _uploaded(file), model, target, source)
+    return translate_tab.start_job(services, request, _uploaded(file), model, target, source, columns or ())
 
 
 def job(services: Services, job_id: str, request: gr.Request | None = None) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from ..backend.engine import Sampling
 from ..conversations import Conversation, Entry
 from ..errors import NotFound, Stale
 from ..messages import say
+from ..tasks.documents import KINDS
 from . import chat_view
 from .chat_page import Given, Page, Updates
 from .chat_shelf import build_shelf, wire_shelf
@@ -42,7 +43,6 @@ NAME_FILES = """box => (box?.files ?? []).map(file => {
   name.textContent = file.orig_name ?? "";
   return name.outerHTML;
 }).join("")"""
-FILE_TYPES = [".txt", ".md", ".pdf"]
 
 
 def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
@@ -70,7 +70,7 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
                 show_label=False,
                 label=w("chat.message"),
                 placeholder=w("chat.placeholder"),
-                file_types=FILE_TYPES,
+                file_types=list(KINDS),
                 file_count="multiple",
                 elem_id="message",
                 max_plain_text_length=20_000,

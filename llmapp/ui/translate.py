@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,10 @@ from typing import Any
 import gradio as gr
 
 from ..messages import Message, say
+from ..tasks.documents import kind_of
+from ..tasks.formats.columns import TABLES, chosen_columns, prose_columns
 from ..tasks.language import normalise
+from ..tasks.tables import read_sheet
 from ..tasks.translate import TranslationUpdate, sides, translate
 from . import whole_document
 from .events import QUIET, bind
@@ -99,13 +102,33 @@ def _build_text(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
 
 def _build_document(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
     sides: list[gr.Dropdown] = []
+    columns = gr.Dropdown(
+        [],
+        multiselect=True,
+        visible=False,
+        label=w("translate_file.columns"),
+        elem_id="translate_file-columns",
+        render=False,
+    )
 
     def widgets() -> list[gr.Dropdown]:
+        columns.render()
         sides.extend(_side(services, i, f"translate_file-{name}") for i, name in enumerate(("source", "target")))
-        return sides
+        return [*sides, columns]
 
     page = whole_document.build(services, demo, tab, DEED, widgets, _start)
     page.model.change(bind(_offer, services), [page.model, *sides], sides, **QUIET)
+    refused = {"said": page.found, "settled": {columns: gr.update(value=[], visible=False)}}
+    opened = bind(_columns, columns, **refused)
+    page.file.change(opened, [page.file], [columns, page.found], **QUIET)
+
+
+def _columns(columns: gr.Dropdown, path: str | None) -> dict[Any, Any]:
+    """Of a table, its columns to choose from, those with prose chosen."""
+    if not path or kind_of(path) not in TABLES:
+        return {columns: gr.update(choices=[], value=[], visible=False)}
+    sheet = read_sheet(Path(path), ragged=True)
+    return {columns: gr.update(choices=list(sheet.columns), value=list(prose_columns(sheet)), visible=True)}
 
 
 def _side(services: Services, side: int, elem_id: str) -> gr.Dropdown:
@@ -172,9 +195,24 @@ def _chosen(side: str) -> str:
     return "" if side == AUTO else side
 
 
-def start_job(services: Services, request: gr.Request | None, path: Path, model: str, target: str, source: str) -> str:
-    """Start translating a document and return the job's id at once. Raises BadInput for an unknown language."""
-    options = {side: normalise(tag) if tag else "" for side, tag in (("target", target), ("source", source))}
+def start_job(
+    services: Services,
+    request: gr.Request | None,
+    path: Path,
+    model: str,
+    target: str,
+    source: str,
+    columns: Sequence[str] = (),
+) -> str:
+    """Start translating a document and return the job's id at once; `columns` of a table, none for those with prose.
+
+    Raises BadInput for an unknown language or column.
+    """
+    options: dict[str, Any] = {
+        side: normalise(tag) if tag else "" for side, tag in (("target", target), ("source", source))
+    }
+    if kind_of(path.name) in TABLES:
+        options["columns"] = list(chosen_columns(read_sheet(path, ragged=True), columns))
     return whole_document.start_job(services, request, path, DEED, model, options)
 
 
@@ -185,9 +223,10 @@ def _start(
     model: str,
     source: str,
     target: str,
+    columns: list[str] | None,
     request: gr.Request,
 ) -> dict[Any, Any]:
-    job = start_job(services, request, Path(path), model, _chosen(target), _chosen(source))
+    job = start_job(services, request, Path(path), model, _chosen(target), _chosen(source), columns or ())
     return look(services, page.panel, job, request)
 
 

@@ -14,6 +14,7 @@ from ..encodings import Decoded
 from ..tables import Sheet, guess_text, harmless, read_sheet
 from .layout import Block, Layout, Run, encoded, line_spans
 
+TABLES = ("csv", "tsv")
 PROSE = 0.5
 """Share of a column's cells that must be more than a word or two, for its texts to be prose."""
 _WORDY = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*(?:[\s,;:]+[^\W\d_]\S*){2}|[\u3040-\u30ff\u3400-\u9fff]{6}")
@@ -37,6 +38,13 @@ def prose_columns(sheet: Sheet) -> tuple[str, ...]:
     return tuple(found or [guess_text(sheet)])
 
 
+def chosen_columns(sheet: Sheet, columns: Sequence[str]) -> tuple[str, ...]:
+    """The columns to translate; without any named, those with prose. Raises BadInput for one that is not there."""
+    for column in columns:
+        sheet.column(column)
+    return tuple(columns) or prose_columns(sheet)
+
+
 def _is_prose(cells: Sequence[str]) -> bool:
     given = [cell for cell in cells if cell.strip()]
     wordy = sum(1 for cell in given if _WORDY.search(cell) and not _NOT_PROSE.fullmatch(cell.strip()))
@@ -46,9 +54,7 @@ def _is_prose(cells: Sequence[str]) -> bool:
 def column_layout(found: Decoded, path: Path, name: str, columns: Sequence[str] = ()) -> Layout:
     """A table taken apart; without `columns`, those with prose. Raises BadInput for a column that is not there."""
     sheet = read_sheet(path, name, ragged=True)
-    chosen = tuple(columns) or prose_columns(sheet)
-    for column in chosen:
-        sheet.column(column)
+    chosen = chosen_columns(sheet, columns)
     places = {place for place, column in zip(sheet.places, sheet.columns, strict=True) if column in chosen}
     blocks: list[Block] = []
     for cell in _cells(found.text, sheet.delimiter):

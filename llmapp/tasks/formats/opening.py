@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..encodings import Decoded, decoded
-from .columns import column_layout
+from .columns import TABLES, column_layout
 from .layout import Layout
 from .lines import plain_layout
 from .subtitles import subtitle_layout
@@ -26,7 +26,7 @@ def open_layout(path: Path, kind: str, name: str, columns: Sequence[str] = ()) -
 
         return word_layout(path, name)
     found = decoded_as(path, kind, name)
-    if kind in ("csv", "tsv"):
+    if kind in TABLES:
         return column_layout(found, path, name, columns)
     return text_layout(found, kind, name)
 
