@@ -22,6 +22,7 @@ from .web import fragment
 _PLAIN = re.compile(r"[^\\`*_\[\]<>&!|\n]+")
 _SPECIAL = re.compile(r"([\\`*\[\]<>~^]|(?<!\w)_|_(?!\w)|&(?=#?\w+;))")
 _ALT = re.compile(r"!\[([^\\`*_\[\]<>&!|\n]+)\]")
+_BREAK = re.compile(r"(?: {2}|\\)\n")
 _NUMBERED = re.compile(r"\d{1,9}[.)](?:\s|$)")
 _CELL_GAP = re.compile(r"[\s|>]*(?:[-+*]|\d+[.)])?[\s|]*")
 
@@ -138,7 +139,7 @@ def _run(segments: Sequence[Segment], i: int, chars: Sequence[int]) -> Run:
 
 def _broken(segments: Sequence[Segment], i: int) -> bool:
     """True where the line is broken after it: then it ends with a space where it is read."""
-    return i + 1 < len(segments) and "\n" in segments[i + 1].source
+    return i + 1 < len(segments) and bool(_BREAK.search(segments[i + 1].source))
 
 
 def _alt(texts: Sequence[str]) -> list[str] | None:

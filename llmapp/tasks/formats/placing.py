@@ -18,6 +18,7 @@ from .layout import Block
 
 _WIDE = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 _TOKEN = re.compile(rf"[{_WIDE}]|(?:(?![{_WIDE}])\w)+(?:['’\-.](?:(?![{_WIDE}])\w)+)*|[^\w\s]")
+_WIDE_ONE = re.compile(f"[{_WIDE}]")
 _MARKS = ".,;:!?。，；：！？ "
 
 
@@ -176,13 +177,30 @@ def _places(piece: Piece, text: str, low: int, high: int, known: Mapping[str, st
     own = known.get(piece.core, "").strip(_MARKS)
     needles = [piece.core] if piece.fixed else [own, piece.core.strip(_MARKS)]
     for needle in filter(None, needles):
-        before = rf"(?<![^\W{_WIDE}])" if re.match(rf"[^\W{_WIDE}]", needle) else ""
-        after = rf"(?![^\W{_WIDE}])" if re.search(rf"[^\W{_WIDE}]\Z", needle) else ""
-        flags = 0 if piece.fixed else re.IGNORECASE
-        spans = [m.span() for m in re.compile(before + re.escape(needle) + after, flags).finditer(text, low, high)]
+        spans = list(_words(needle, text, low, high, exact=piece.fixed))
         if spans:
             yield from spans
             return
+
+
+def _words(needle: str, text: str, low: int, high: int, exact: bool) -> Iterator[tuple[int, int]]:
+    """Where a stretch of the text is the needle, in any case unless `exact`, as whole words."""
+    lowered = text.lower()
+    if not exact and len(lowered) == len(text):
+        needle, within = needle.lower(), lowered
+    else:
+        within = text
+    place = within.find(needle, low, high)
+    while place >= 0:
+        end = place + len(needle)
+        if not (_one_word(text[place - 1 : place + 1] if place else "") or _one_word(text[end - 1 : end + 1])):
+            yield place, end
+        place = within.find(needle, place + 1, high)
+
+
+def _one_word(two: str) -> bool:
+    """True for two characters that no border of words is between."""
+    return len(two) == 2 and two.isalnum() and not _WIDE_ONE.search(two)
 
 
 def _between(inner: Sequence[Piece], text: str, anchors: Mapping[int, tuple[int, int]]) -> list[tuple[int, int]] | None:
