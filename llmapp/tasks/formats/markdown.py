@@ -23,7 +23,8 @@ _PLAIN = re.compile(r"[^\\`*_\[\]<>&!|\n]+")
 _SPECIAL = re.compile(r"([\\`*\[\]<>~^]|(?<!\w)_|_(?!\w)|&(?=#?\w+;))")
 _ALT = re.compile(r"!\[([^\\`*_\[\]<>&!|\n]+)\]")
 _BREAK = re.compile(r"(?: {2}|\\)\n")
-_NUMBERED = re.compile(r"\d{1,9}[.)](?:\s|$)")
+_BEGINS = re.compile(r"\s*(?:\d{1,9}(?=[.)](?:[ \t]|$))|(?=(?:[-+*]|#{1,6})(?:[ \t]|$)|[-*_=]{3}|[>|:\[<~`]))")
+"""Up to the mark that may begin another block: a list, a heading, a quotation, a table, a note, HTML, a fence."""
 _CELL_GAP = re.compile(r"[\s|>]*(?:[-+*]|\d+[.)])?[\s|]*")
 
 Lines = Sequence[tuple[int, int]]
@@ -172,11 +173,10 @@ def _guarded(text: str) -> str:
 
 def _not_a_block(text: str, source: str) -> str:
     """With a backslash where it would begin a list, a heading, a quotation ... and did not before."""
-    if _NUMBERED.match(text) and not _NUMBERED.match(source):
-        return re.sub(r"(?=[.)])", r"\\", text, count=1)
-    if text[:1] in "-+*#>=~`|:[_<" and text[:1] != source[:1]:
-        return "\\" + text
-    return text
+    begins = _BEGINS.match(text)
+    if begins is None or _BEGINS.match(source):
+        return text
+    return text[: begins.end()] + "\\" + text[begins.end() :]
 
 
 def _shifted(blocks: Sequence[Block], by: int) -> Iterator[Block]:

@@ -166,25 +166,42 @@ def _anchors(inner: Sequence[Piece], text: str, known: Mapping[str, str]) -> dic
         low = max((found[j][1] for j in found if j < i), default=0)
         high = min((found[j][0] for j in found if j > i), default=len(text))
         expected = (ends[i] - len(inner[i].text)) * len(text) / whole
-        places = list(_places(inner[i], text, low, high, known))
+        inside = (_one_word(_seam(inner, i)), _one_word(_seam(inner, i + 1)))
+        places = list(_places(inner[i], text, low, high, known, inside))
         if places:
             found[i] = min(places, key=lambda span: abs(span[0] - expected))
     return found
 
 
-def _places(piece: Piece, text: str, low: int, high: int, known: Mapping[str, str]) -> Iterator[tuple[int, int]]:
-    """Where in a stretch of the text the piece stands, itself or in its own translation, as whole words."""
+def _seam(inner: Sequence[Piece], i: int) -> str:
+    """The characters on both sides of the border before a piece."""
+    return inner[i - 1].text[-1] + inner[i].text[0] if 0 < i < len(inner) else ""
+
+
+def _places(
+    piece: Piece, text: str, low: int, high: int, known: Mapping[str, str], inside: tuple[bool, bool]
+) -> Iterator[tuple[int, int]]:
+    """Where in a stretch of the text the piece stands, itself or in its own translation.
+
+    `inside`: it begins, ends within a word; else only whole words are taken.
+    """
     own = known.get(piece.core, "").strip(_MARKS)
     needles = [piece.core] if piece.fixed else [own, piece.core.strip(_MARKS)]
     for needle in filter(None, needles):
-        spans = list(_words(needle, text, low, high, exact=piece.fixed))
-        if spans:
-            yield from spans
+        spans = list(_found(needle, text, low, high, exact=piece.fixed))
+        whole = [
+            (start, end)
+            for start, end in spans
+            if (inside[0] or not _one_word(text[max(0, start - 1) : start + 1]))
+            and (inside[1] or not _one_word(text[end - 1 : end + 1]))
+        ]
+        if whole:
+            yield from whole
             return
 
 
-def _words(needle: str, text: str, low: int, high: int, exact: bool) -> Iterator[tuple[int, int]]:
-    """Where a stretch of the text is the needle, in any case unless `exact`, as whole words."""
+def _found(needle: str, text: str, low: int, high: int, exact: bool) -> Iterator[tuple[int, int]]:
+    """Where a stretch of the text is the needle, in any case unless `exact`."""
     lowered = text.lower()
     if not exact and len(lowered) == len(text):
         needle, within = needle.lower(), lowered
@@ -192,9 +209,7 @@ def _words(needle: str, text: str, low: int, high: int, exact: bool) -> Iterator
         within = text
     place = within.find(needle, low, high)
     while place >= 0:
-        end = place + len(needle)
-        if not (_one_word(text[place - 1 : place + 1] if place else "") or _one_word(text[end - 1 : end + 1])):
-            yield place, end
+        yield place, place + len(needle)
         place = within.find(needle, place + 1, high)
 
 
