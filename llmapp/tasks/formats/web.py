@@ -153,6 +153,7 @@ class _Parser(HTMLParser):
         self._lines = [0, *(m.end() for m in re.finditer("\n", source))]
         self._open: list[_Open] = []
         self._held = _Gathered()
+        self._aside: list[Block] = []
         self._text_from: int | None = None
         self.feed(source)
         self.close()
@@ -179,6 +180,8 @@ class _Parser(HTMLParser):
             self._held = _Gathered(before=before)
         else:
             self._held = _Gathered(before=max(before, self._held.before, key=BORDERS.index))
+        self.blocks += self._aside
+        self._aside = []
 
     def _text(self, *_: object, **__: object) -> None:
         if self._text_from is None:
@@ -197,7 +200,7 @@ class _Parser(HTMLParser):
         state, given = self._state(), dict(attrs)
         kept = given.get("translate") == "no" or "notranslate" in (given.get("class") or "").split()
         if not (state.silent or state.fixed or kept or tag in NOT_SPOKEN):
-            self.blocks += self._spoken(tag, given)
+            self._aside += self._spoken(tag, given)
         if tag not in VOID:
             fixed = given.get("translate") != "yes" and (state.fixed or kept or tag in FIXED)
             self._open.append(_Open(tag, state.silent or tag in SILENT, fixed))
@@ -223,7 +226,7 @@ class _Parser(HTMLParser):
             group = 2 if found[2] is not None else 3
             if (found[1].lower() in SPOKEN or (described and found[1].lower() == "content")) and found[group]:
                 span = (start + found.start(group), start + found.end(group))
-                yield Block((Run(unescape(found[group]), (span,)),), write=_quoted)
+                yield Block((Run(unescape(found[group]), (span,)),), "\n", _quoted)
 
 
 def _border(tag: str) -> str:

@@ -215,7 +215,8 @@ class _Reader:
         if tag.endswith("Pr"):
             self._settings -= 1
             if tag == "rPr" and not self._settings:
-                self._look = _NOT_A_LOOK.sub(b"", self._data[self._look_from : self._parser.CurrentByteIndex])
+                look = _NOT_A_LOOK.sub(b"", self._data[self._look_from : self._parser.CurrentByteIndex])
+                self._look = look if look.count(b"<") > 1 else b""
         elif self._settings:
             return
         elif tag == "t":
