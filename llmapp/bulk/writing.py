@@ -1,11 +1,11 @@
-"""Summarize or translate a whole document: what was written is kept as it comes, and a text file made of it.
+"""Summarize or translate a whole document: what was written is kept as it comes, and a file made of it.
 
 Does not know jobs, processes or the page.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict
 from functools import partial
@@ -16,10 +16,15 @@ from ..backend.engine import Engine
 from ..backend.pool import Pool
 from ..errors import LlmappError
 from ..tasks.documents import Document, read_document
+from ..tasks.encodings import Decoded
 from ..tasks.extract import extract
+from ..tasks.formats.layout import Layout
+from ..tasks.formats.lines import plain_layout
+from ..tasks.formats.opening import FORMATS, open_layout
+from ..tasks.formats.translating import FileUpdate, translate_layout
 from ..tasks.receipts import Receipt, receipts
 from ..tasks.summarize import SummaryOptions, SummaryUpdate, summarize
-from ..tasks.translate import TranslationUpdate, translate
+from ..tasks.translate import TranslationUpdate
 from ..tasks.watch import Ordered
 from .lent import save_report, with_model
 from .memo import Memo
@@ -39,7 +44,7 @@ def summarize_document(work: Ordered, pool: Pool) -> Outcome:
     compares for receipts; {"why"}: a sentence on why it is done so.
     """
     document, options = _read(work), SummaryOptions(**work.todo["options"])
-    text, taken = document.text, work.todo.get("taken", False)
+    text, taken = document.plain, work.todo.get("taken", False)
     if taken and not work.todo["model"]:
         work.phase("summarizing")
         update = _followed(work, extract(text, options), _parts_done)
@@ -80,28 +85,46 @@ def _receipts(work: Ordered, pool: Pool, made: SummaryUpdate, text: str) -> tupl
 
 
 def translate_document(work: Ordered, pool: Pool) -> Outcome:
-    """Translate as `work.todo` says: {"model", "options" {"target", "source"}, "language"}. Raises LlmappError."""
-    document, options = _read(work), work.todo["options"]
+    """Translate as `work.todo` says: {"model", "options" {"target", "source", "columns"}, "language"}.
+
+    Raises LlmappError. What is made has the format of what was given; of a PDF or a workbook, its text.
+    """
+    document, options = _read(work), dict(work.todo["options"])
+    layout = _layout(work, document, options.pop("columns", ()))
     update = _last(
-        work, pool, "translating", lambda engine: translate(engine, document.text, **options), _sentences_done
+        work, pool, "translating", lambda engine: translate_layout(engine, layout, **options), _sentences_done
     )
-    made = update or TranslationUpdate("", 0, 0, "", "", None)
     work.phase("saving")
-    suffix = ".md" if document.kind == "md" else ".txt"
-    language = work.todo["language"]
-    report = {
-        "beginning": made.text[:SHOWN],
-        "whole": len(made.text) <= SHOWN,
-        "sentences": made.done,
-        "total": made.total,
-        "source": made.source,
-        "target": made.target,
-        "notes": [note.text(language) for note in (*document.notes, *made.notes)],
-        "warnings": [warning.text(language) for warning in made.warnings],
-        "files": _written(work, f"{Path(document.name).stem} ({made.target}){suffix}", made.text),
+    save_report(work, _translated(work, document, layout, update))
+    return "done" if update and update.finished else "stopped"
+
+
+def _layout(work: Ordered, document: Document, columns: Sequence[str]) -> Layout:
+    if document.kind in FORMATS:
+        return open_layout(work.file(DOCUMENT), document.kind, document.name, columns)
+    return plain_layout(Decoded(document.text, "UTF-8"), document.name)
+
+
+def _translated(work: Ordered, document: Document, layout: Layout, update: FileUpdate | None) -> dict[str, Any]:
+    """The report, and the file beside it; none where nothing is translated yet."""
+    texts, kept = update.texts() if update else ([block.texts for block in layout.blocks], ())
+    said = update.said if update else TranslationUpdate("", 0, 0, "", "", None)
+    filled, text, language = layout.filled(texts), layout.text(texts), work.todo["language"]
+    suffix = Path(document.name).suffix if document.kind in FORMATS else ".txt"
+    name = f"{Path(document.name).stem} ({said.target}){suffix}"
+    if said.done:
+        (work.folder("result") / name).write_bytes(filled.data)
+    return {
+        "beginning": text[:SHOWN],
+        "whole": len(text) <= SHOWN,
+        "sentences": update.done if update else 0,
+        "total": update.total if update else 0,
+        "source": said.source,
+        "target": said.target,
+        "notes": [note.text(language) for note in (*document.notes, *filled.notes, *said.notes)],
+        "warnings": [warning.text(language) for warning in (*said.warnings, *kept)],
+        "files": {"text": name} if said.done else {},
     }
-    save_report(work, report)
-    return "done" if update and made.done == made.total else "stopped"
 
 
 def _read(work: Ordered) -> Document:
@@ -143,7 +166,7 @@ def _parts_done(update: SummaryUpdate) -> tuple[int, int]:
     return update.done_parts, update.parts
 
 
-def _sentences_done(update: TranslationUpdate) -> tuple[int, int]:
+def _sentences_done(update: FileUpdate) -> tuple[int, int]:
     return update.done, update.total
 
 

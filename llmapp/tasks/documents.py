@@ -1,4 +1,4 @@
-"""Files a person gives, as text: encodings found and said, PDF pages read, and what fits put into a message.
+"""Files a person gives, as text: encodings found and said, what is read of each format, and what fits into a message.
 
 Knows neither models nor the page: how many tokens a text has, the caller's `count` says.
 """
@@ -13,11 +13,31 @@ from typing import Literal
 
 from ..errors import BadInput, TooLong
 from ..messages import Message, message
-from .encodings import decoded
 from .pdf import read_pages
+from .tables import workbook_text
 
-Kind = Literal["txt", "md", "pdf"]
-KINDS: dict[str, Kind] = {".txt": "txt", ".text": "txt", ".md": "md", ".markdown": "md", ".pdf": "pdf"}
+Kind = Literal["txt", "md", "html", "pdf", "docx", "srt", "vtt", "csv", "tsv", "xlsx"]
+KINDS: dict[str, Kind] = {
+    ".txt": "txt",
+    ".text": "txt",
+    ".md": "md",
+    ".markdown": "md",
+    ".html": "html",
+    ".htm": "html",
+    ".xhtml": "html",
+    ".pdf": "pdf",
+    ".docx": "docx",
+    ".srt": "srt",
+    ".vtt": "vtt",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".xlsx": "xlsx",
+    ".xls": "xlsx",
+    ".ods": "xlsx",
+}
+"""What can be read, by the end of a file's name."""
+
 _UNSPACED = "\\u0e00-\\u0eff\\u1000-\\u109f\\u1780-\\u17ff\\u3040-\\u30ff\\u3400-\\u9fff\\uf900-\\ufaff"
 WORD = f"(?:[{_UNSPACED}]|[^\\s{_UNSPACED}]+)"
 """Pattern of a stretch between white space, or of one character of a script written without it."""
@@ -29,7 +49,9 @@ PDF_MAGIC = b"%PDF-"
 
 @dataclass(frozen=True)
 class Document:
-    """A file as text, line ends as \\n. `encoding` is what it was in, for a PDF empty; `pages` is 0 for text.
+    """A file as text, line ends as \\n: Markdown and CSV as they stand, of all others what a person reads.
+
+    `encoding` is what it was in, empty where the format says it itself; `pages` is 0 but for a PDF.
 
     `blank` numbers the PDF pages on which no text was found, `broken` counts characters shown as U+FFFD.
     """
@@ -46,6 +68,15 @@ class Document:
     def words(self) -> int:
         """As `count_words` counts."""
         return count_words(self.text)
+
+    @property
+    def plain(self) -> str:
+        """What a person reads: without the marks of Markdown."""
+        if self.kind != "md":
+            return self.text
+        from .formats.markdown import plain
+
+        return plain(self.text)
 
     @property
     def notes(self) -> tuple[Message, ...]:
@@ -94,15 +125,20 @@ class Coverage:
         )
 
 
-def read_document(path: Path, limit_mb: float, name: str = "") -> Document:
-    """Read a .txt, .md or .pdf file; `name` is what the person calls it, where the path says something else.
+def kind_of(name: str) -> Kind | None:
+    """What kind of file it is by the end of its name; None for one that is not read here."""
+    return KINDS.get(Path(name).suffix.lower())
 
-    Raises TooLong for a file over `limit_mb` (10^6 bytes) or a PDF that unpacks beyond bounds; BadInput for
-    an unknown kind, an empty or binary file, an encoding that is not known, a PDF that is encrypted,
-    broken, or only pictures of pages.
+
+def read_document(path: Path, limit_mb: float, name: str = "") -> Document:
+    """Read a file of one of the `KINDS`; `name` is what the person calls it, where the path says something else.
+
+    Raises TooLong for a file over `limit_mb` (10^6 bytes) or one that unpacks beyond bounds; BadInput for
+    an unknown kind, an empty or binary file, an encoding that is not known, one that is encrypted, damaged,
+    or only pictures.
     """
     name = name or path.name
-    kind = KINDS.get(Path(name).suffix.lower())
+    kind = kind_of(name)
     if kind is None:
         raise BadInput("document_kind", file=name, kinds=", ".join(KINDS))
     size_mb = path.stat().st_size / 1e6
@@ -112,11 +148,32 @@ def read_document(path: Path, limit_mb: float, name: str = "") -> Document:
         start = file.read(1024)
     if kind == "pdf" or PDF_MAGIC in start:
         return _pdf(path, name)
-    found = decoded(path.read_bytes(), name)
-    text = found.text.replace("\r\n", "\n").replace("\r", "\n")
-    if not text.strip():
+    document = _office(path, kind, name) if kind in ("docx", "xlsx") else _text(path, kind, name)
+    if not document.text.strip():
         raise BadInput("document_empty", file=name)
+    return document
+
+
+def _text(path: Path, kind: Kind, name: str) -> Document:
+    from .formats.opening import decoded_as, text_layout
+
+    found = decoded_as(path, kind, name)
+    if kind in ("html", "srt", "vtt"):
+        text = text_layout(found, kind, name).text()
+    else:
+        text = found.text.replace("\r\n", "\n").replace("\r", "\n")
     return Document(text, name, kind, found.encoding, broken=found.broken)
+
+
+def _office(path: Path, kind: Kind, name: str) -> Document:
+    if kind == "xlsx":
+        return Document(workbook_text(path, name), name, kind)
+    from .formats.word import pictures, word_layout
+
+    text = word_layout(path, name).text()
+    if not text.strip() and pictures(path):
+        raise BadInput("document_pictures", file=name, pictures=pictures(path))
+    return Document(text, name, kind)
 
 
 def attach_text(

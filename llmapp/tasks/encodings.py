@@ -16,11 +16,11 @@ from charset_normalizer import from_bytes
 from ..errors import BadInput
 
 _MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig", "UTF-8"),
-    (codecs.BOM_UTF32_LE, "utf-32", "UTF-32"),
-    (codecs.BOM_UTF32_BE, "utf-32", "UTF-32"),
-    (codecs.BOM_UTF16_LE, "utf-16", "UTF-16"),
-    (codecs.BOM_UTF16_BE, "utf-16", "UTF-16"),
+    (codecs.BOM_UTF8, "utf-8", "UTF-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le", "UTF-32"),
+    (codecs.BOM_UTF32_BE, "utf-32-be", "UTF-32"),
+    (codecs.BOM_UTF16_LE, "utf-16-le", "UTF-16"),
+    (codecs.BOM_UTF16_BE, "utf-16-be", "UTF-16"),
 )
 _OTHERS = ["big5", "shift_jis", "euc_jp", "euc_kr", "cp1251", "cp1250", "cp1252", "iso8859_7", "iso8859_9"]
 _CONTROL = bytes(set(range(32)) - set(b"\t\n\r\f\x1b"))
@@ -30,38 +30,49 @@ SAMPLE = 200_000
 
 @dataclass(frozen=True)
 class Decoded:
-    """Text, its encoding by name, and how many characters were broken and are U+FFFD now."""
+    """Text, its encoding by name, and how many characters were broken and are U+FFFD now.
+
+    `codec` is Python's name of it, `mark` the byte order mark: `mark + text.encode(codec)` is the file again.
+    """
 
     text: str
     encoding: str
     broken: int = 0
+    codec: str = "utf-8"
+    mark: bytes = b""
 
 
-def decoded(data: bytes, name: str) -> Decoded:
-    """Bytes of the file `name` as text. Raises BadInput for binary files and encodings not recognised."""
+def decoded(data: bytes, name: str, declared: str = "") -> Decoded:
+    """Bytes of the file `name` as text. Raises BadInput for binary files and encodings not recognised.
+
+    `declared` is the codec that the file itself names, if it does: a mark goes before it, any guess after it.
+    """
     sample = data[:SAMPLE]
-    marked = next(((codec, said) for mark, codec, said in _MARKS if data.startswith(mark)), None)
+    mark = next((mark for mark, _, _ in _MARKS if data.startswith(mark)), b"")
+    settled = [(codec, said) for known, codec, said in _MARKS if known == mark]
     controls = len(sample) - len(sample.translate(None, _CONTROL))
-    if marked is None and (0 in data or controls > len(sample) / 100):
+    if not settled and (0 in data or controls > len(sample) / 100):
         codec = _utf16_half(sample)
         if not codec:
             raise BadInput("document_binary", file=name)
-        marked = codec, "UTF-16"
-    for codec, said in [marked] if marked else _likely(sample):
+        settled = [(codec, "UTF-16")]
+    body = data[len(mark) :]
+    likely = [(declared, declared)] if declared else []
+    for codec, said in settled or [*likely, *_likely(sample)]:
         try:
-            return Decoded(data.decode(codec), said)
+            return Decoded(body.decode(codec), said, codec=codec, mark=mark)
         except UnicodeDecodeError:
-            if codec == "utf-8" and (mended := _mended(data)):
+            if codec == "utf-8" and (mended := _mended(body, mark)):
                 return mended
     raise BadInput("document_encoding", file=name)
 
 
-def _mended(data: bytes) -> Decoded | None:
+def _mended(data: bytes, mark: bytes) -> Decoded | None:
     """UTF-8 with a few broken characters, as where a file was cut; another encoding breaks nearly all."""
     text = data.decode("utf-8", "replace")
     broken = text.count("\ufffd") - data.count("\ufffd".encode())
     foreign = len(text) - len(text.encode("ascii", "ignore"))
-    return Decoded(text, "UTF-8", broken) if 50 * broken <= foreign else None
+    return Decoded(text, "UTF-8", broken, mark=mark) if 50 * broken <= foreign else None
 
 
 def _utf16_half(sample: bytes) -> str:

@@ -11,7 +11,7 @@ import io
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -43,7 +43,8 @@ Record = tuple[int, Cells]
 class Sheet:
     """A table as it was given; every row has as many cells as there are columns. `numbers` are the rows' own.
 
-    `encoding` and `delimiter` are empty for a workbook. Blank rows are kept, but for those at the end.
+    `encoding` and `delimiter` are empty for a workbook. Blank rows are kept, but for those at the end. `places` are the
+    columns' own, counted from 0 in the file: a column with nothing in it is none.
     """
 
     columns: Cells
@@ -51,6 +52,7 @@ class Sheet:
     numbers: tuple[int, ...]
     encoding: str = ""
     delimiter: str = ""
+    places: tuple[int, ...] = ()
 
     def column(self, name: str) -> Cells:
         """The cells of one column. Raises BadInput naming those there are."""
@@ -70,7 +72,7 @@ def read_sheet(path: Path, name: str = "", ragged: bool = False) -> Sheet:
         head = file.read(4)
     encoding = delimiter = ""
     if head.startswith(WORKBOOKS):
-        records = _of_workbook(path, name)
+        records = next((rows for _, rows in _sheets(path, name)), [])
     else:
         text = decoded(path.read_bytes(), name)
         encoding, delimiter = text.encoding, _delimiter(text.text)
@@ -100,8 +102,8 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str | 
     """A CSV that Excel opens rightly: UTF-8 with its mark, and no cell that it would take for a formula."""
     with path.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(map(_harmless, columns))
-        writer.writerows(map(_harmless, row) for row in rows)
+        writer.writerow(map(harmless, columns))
+        writer.writerows(map(harmless, row) for row in rows)
 
 
 def write_xlsx(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str | float]]) -> int:
@@ -123,7 +125,7 @@ def write_xlsx(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str |
     return cut
 
 
-def _harmless(cell: str | float) -> str | float:
+def harmless(cell: str | float) -> str | float:
     """Programs run what begins like a formula (CWE-1236); a quote before it makes it text. Numbers stay."""
     if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r") and not NUMBER.fullmatch(cell):
         return f"'{cell}"
@@ -149,6 +151,7 @@ def _sheet(records: list[Record], name: str, ragged: bool, encoding: str, delimi
         numbers=tuple(number for number, _ in body),
         encoding=encoding,
         delimiter=delimiter,
+        places=tuple(kept),
     )
 
 
@@ -220,7 +223,22 @@ def _parsed(text: str, delimiter: str, quoting: Literal[0, 3], file: str) -> lis
     return records
 
 
-def _of_workbook(path: Path, name: str) -> list[Record]:
+def workbook_text(path: Path, name: str) -> str:
+    """All sheets of a workbook that have cells, rows as lines, cells apart by tabs; several of them by name."""
+    sheets = list(_sheets(path, name))
+    titled = len(sheets) > 1
+    return "\n\n".join(
+        (f"{title}\n" if titled else "") + "\n".join("\t".join(map(_one_line, cells)).rstrip() for _, cells in rows)
+        for title, rows in sheets
+    )
+
+
+def _one_line(cell: str) -> str:
+    return " ".join(cell.split())
+
+
+def _sheets(path: Path, name: str) -> Iterator[tuple[str, list[Record]]]:
+    """Sheets with cells in them, by name. Raises BadInput."""
     from python_calamine import CalamineError, CalamineWorkbook
 
     try:
@@ -229,13 +247,12 @@ def _of_workbook(path: Path, name: str) -> list[Record]:
                 if sum(entry.file_size for entry in archive.infolist()) > MOST_UNPACKED:
                     raise BadInput("document_bomb", file=name)
         with CalamineWorkbook.from_path(str(path)) as book:
-            for sheet in map(book.get_sheet_by_name, book.sheet_names):
-                cells = sheet.to_python(skip_empty_area=False)
+            for title in book.sheet_names:
+                cells = book.get_sheet_by_name(title).to_python(skip_empty_area=False)
                 if any(any(row) for row in cells):
-                    return [(i, tuple(map(_written, row))) for i, row in enumerate(cells, 1)]
+                    yield title, [(i, tuple(map(_written, row))) for i, row in enumerate(cells, 1)]
     except (CalamineError, zipfile.BadZipFile, OSError) as problem:
         raise BadInput("table_workbook", file=name) from problem
-    return []
 
 
 def _written(value: object) -> str:

@@ -21,7 +21,7 @@ from ..transcripts import clean
 from . import finetune as finetune_tab
 from . import sentiment_table
 from . import summarize as summarize_tab
-from . import translate as translate_tab
+from . import translate_file as translate_file_tab
 from .downloads import offer
 from .glossary import rows_of
 from .job_panel import result_file
@@ -99,7 +99,7 @@ def summarize_file(
     """Summarize a whole document; returns a job id at once. `job_export` gives the summary as a text file.
 
     Args:
-        file: a text, Markdown or PDF file
+        file: a text, Markdown, HTML, PDF, Word (DOCX), subtitle, CSV, TSV, Excel or OpenDocument file
         length: sentence, short, medium, long, or a number of words such as "120"
         form: paragraph, bullets or headline
         focus: what the summary should be about
@@ -119,20 +119,22 @@ def translate_file(
     source: str = "",
     model: str = "auto",
     glossary: dict[str, str | None] | None = None,
+    columns: list[str] | None = None,
     request: gr.Request | None = None,
 ) -> str:
-    """Translate a whole document line by line; returns a job id at once. `job_export` gives the text.
+    """Translate a whole document; returns a job id at once. `job_export` gives it in its own format.
 
     Args:
-        file: a text, Markdown or PDF file
+        file: a text, Markdown, HTML, Word (DOCX), SRT, WebVTT, CSV or TSV file; of a PDF or a workbook comes its text
         target: language to translate to, such as "de"; empty makes Chinese of English and English of all else
         source: language the document is in; empty finds out, paragraph by paragraph
         model: an id that `models` lists, or "auto"
         glossary: terms with their translations, {"file": "Datei"}; an empty translation leaves a term alone
+        columns: those of a table (CSV, TSV) to translate; none takes those that hold prose
     """
     services.guard.request(request)
-    terms = rows_of(glossary)
-    return translate_tab.start_job(services, request, _uploaded(file), model, target, source, terms)
+    wish = translate_file_tab.Wish(model, target, source, rows_of(glossary), columns or ())
+    return translate_file_tab.start_job(services, request, _uploaded(file), wish)
 
 
 def job(services: Services, job_id: str, request: gr.Request | None = None) -> dict[str, Any]:

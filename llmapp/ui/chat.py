@@ -13,6 +13,7 @@ from ..backend.engine import Sampling
 from ..conversations import Conversation, Entry
 from ..errors import NotFound, Stale
 from ..messages import say
+from ..tasks.documents import KINDS
 from . import chat_view
 from .api_call import folded_call
 from .chat_page import Given, Page, Updates
@@ -43,7 +44,6 @@ NAME_FILES = """box => (box?.files ?? []).map(file => {
   name.textContent = file.orig_name ?? "";
   return name.outerHTML;
 }).join("")"""
-FILE_TYPES = [".txt", ".md", ".pdf"]
 
 
 def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
@@ -72,7 +72,7 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
                 show_label=False,
                 label=w("chat.message"),
                 placeholder=w("chat.placeholder"),
-                file_types=FILE_TYPES,
+                file_types=list(KINDS),
                 file_count="multiple",
                 elem_id="message",
                 max_plain_text_length=20_000,

@@ -36,6 +36,17 @@ def choices(services: Services, model_id: str = "", by_english: bool = False) ->
     return [(w("translate.auto"), AUTO), *_named(sources)], [(w("translate.auto_target"), AUTO), *_named(targets)]
 
 
+def side(services: Services, number: int, elem_id: str) -> gr.Dropdown:
+    """The language to translate from (0) or to (1)."""
+    label = w("translate.target" if number else "translate.source")
+    return gr.Dropdown(choices(services)[number], value=AUTO, label=label, elem_id=elem_id)
+
+
+def chosen(value: str) -> str:
+    """What a dropdown of `side` says, as `translate` takes it."""
+    return "" if value == AUTO else value
+
+
 def offered(services: Services, by_english: bool, name: str, source: str, target: str, request: gr.Request) -> Any:
     """Updates for both sides when a model was picked: what is chosen stays where the model has it."""
     found = None if name == AUTO else services.catalog.resolve(name, owner_of(services.settings, request))[0]

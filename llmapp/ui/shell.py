@@ -5,7 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from ..messages import words
-from . import api, chat, finetune, models, sentiment, sentiment_table, shared_job, summarize, translate
+from . import api, chat, finetune, models, sentiment, sentiment_table, shared_job, summarize, translate, translate_file
 from .events import QUIET, bind
 from .model_bar import model_bar
 from .owners import may_manage
@@ -22,7 +22,7 @@ TABS = (
     ("models", "tab.models", models.build),
 )
 # Kinds of long work that a private link may open.
-KINDS = (summarize.KIND, translate.KIND, sentiment_table.KIND, finetune.KIND)
+KINDS = (summarize.KIND, translate_file.KIND, sentiment_table.KIND, finetune.KIND)
 
 
 def build(services: Services) -> gr.Blocks:

@@ -13,7 +13,7 @@ import gradio as gr
 from ..catalog import Task
 from ..errors import BadInput
 from ..messages import Message
-from ..tasks.documents import Document, read_document
+from ..tasks.documents import KINDS, Document, read_document
 from .api_call import Call
 from .events import QUIET, bind
 from .facts import facts_line
@@ -23,8 +23,6 @@ from .notice import notice, quiet
 from .services import Services
 from .words import language_of, tell, w
 from .work import Made
-
-FILE_TYPES = [".txt", ".md", ".pdf"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ def build_text(task: Task) -> tuple[gr.Textbox, gr.UploadButton]:
         max_lines=24,
         elem_id=f"{task}-text",
     )
-    upload = gr.UploadButton(w("file.open"), file_types=FILE_TYPES, size="sm", elem_id=f"{task}-file")
+    upload = gr.UploadButton(w("file.open"), file_types=list(KINDS), size="sm", elem_id=f"{task}-file")
     return text, upload
 
 
@@ -77,7 +75,7 @@ def wire_given(
     work: Work,
 ) -> None:
     """Run and its place in the line, Stop, file to text, and the models that there are now."""
-    given.upload.upload(bind(_opened, services, said=status), [given.upload], [given.text, status], **QUIET)
+    given.upload.upload(bind(_opened, services, task, said=status), [given.upload], [given.text, status], **QUIET)
     waiter = Waiter(task, status, running(given), settled(given))
     wire_line(services, demo, waiter, work, given.stop.click)
     for event in (demo.load, tab.select):
@@ -130,10 +128,12 @@ def waiting(moment: Message, language: str) -> str:
     return notice(moment.text(language))
 
 
-def _opened(services: Services, path: str, request: gr.Request) -> tuple[str, str]:
+def _opened(services: Services, task: Task, path: str, request: gr.Request) -> tuple[str, str]:
+    """What is read of a file; to be translated, Markdown stays Markdown."""
     document = read_document(Path(path), services.settings.max_upload_mb)
-    services.guard.characters(document.text)
-    return document.text, file_read(document, request)
+    text = document.text if task == "translate" else document.plain
+    services.guard.characters(text)
+    return text, file_read(document, request)
 
 
 def file_read(document: Document, request: gr.Request) -> str:

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from ..catalog import Model
-from ..glossaries import Row
-from ..messages import LANGUAGES, Message, say, words
+from ..messages import LANGUAGES, Message, words
 from ..tasks.language import Detection, normalise
 from ..tasks.translate import TranslationUpdate, Written, sides
-from . import glossary, languages, reference, whole_document
+from . import glossary, languages, reference, translate_file
 from .api_call import Call
 from .events import QUIET, bind
-from .job_panel import Kind, look
 from .line import Work
 from .model_choice import AUTO
 from .notice import notice, quiet
@@ -36,7 +33,6 @@ from .text_tab import (
     wire_given,
     with_buttons,
 )
-from .whole_document import folded, written_card
 from .words import language_of, tell, w
 from .work import Made
 
@@ -77,16 +73,16 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
         with gr.Tab(w("text.one"), id="text"):
             _build_text(services, demo, tab)
         with gr.Tab(w("text.document"), id="document"):
-            _build_document(services, demo, tab)
+            translate_file.build(services, demo, tab)
         with gr.Tab(w("text.glossary"), id="glossary"):
             glossary.build(services, demo)
 
 
 def _build_text(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
     with gr.Row():
-        source = _side(services, 0, "source")
+        source = languages.side(services, 0, "source")
         swap = gr.Button("⇄", size="sm", min_width=60, scale=0, elem_id="swap")
-        target = _side(services, 1, "target")
+        target = languages.side(services, 1, "target")
     found = gr.Radio([], label=w("translate.found"), visible=False, elem_id="translate-found")
     with gr.Row(equal_height=False):
         with gr.Column(min_width=320):
@@ -121,23 +117,6 @@ def _build_text(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
     wire_given(services, demo, tab, "translate", page.given, status, work)
 
 
-def _build_document(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
-    sides: list[gr.Dropdown] = []
-
-    def widgets() -> list[gr.Dropdown]:
-        sides.extend(_side(services, i, f"translate_file-{name}") for i, name in enumerate(("source", "target")))
-        return sides
-
-    page = whole_document.build(services, demo, tab, DEED, widgets, _start)
-    page.model.change(bind(languages.offered, services, False), [page.model, *sides], sides, **QUIET)
-
-
-def _side(services: Services, side: int, elem_id: str) -> gr.Dropdown:
-    """The language to translate from (0) or to (1)."""
-    label = w("translate.target" if side else "translate.source")
-    return gr.Dropdown(languages.choices(services)[side], value=AUTO, label=label, elem_id=elem_id)
-
-
 def run(
     services: Services,
     page: Page,
@@ -151,7 +130,7 @@ def run(
 ) -> Iterator[dict[Any, Any]]:
     """Translate what was given; lines appear as they are done. What was translated before on this page is not again."""
     text = need_text(services, text)
-    source, target = map(_chosen, (source, target))
+    source, target = map(languages.chosen, (source, target))
     if len(known) > MOST_KNOWN:
         known.clear()
     terms = glossary.terms_of(services, request)
@@ -237,53 +216,6 @@ def _swap(source: str, target: str, text: str, translation: str) -> tuple[Any, .
     return target, source, translation or text, text if translation else "", gr.update(visible=False), "", "", ""
 
 
-def _chosen(side: str) -> str:
-    return "" if side == AUTO else side
-
-
-def start_job(
-    services: Services,
-    request: gr.Request | None,
-    path: Path,
-    model: str,
-    target: str,
-    source: str,
-    terms: Sequence[Row] = (),
-) -> str:
-    """Start translating a document and return the job's id at once. Raises BadInput for an unknown language."""
-    options: dict[str, Any] = {
-        side: normalise(tag) if tag else "" for side, tag in (("target", target), ("source", source))
-    }
-    return whole_document.start_job(services, request, path, DEED, model, options | {"glossary": list(terms)})
-
-
-def _start(
-    services: Services,
-    page: whole_document.Page,
-    path: str,
-    model: str,
-    source: str,
-    target: str,
-    request: gr.Request,
-) -> dict[Any, Any]:
-    terms = glossary.terms_of(services, request)
-    job = start_job(services, request, Path(path), model, _chosen(target), _chosen(source), terms)
-    return look(services, page.panel, job, request)
-
-
-def _card(report: Mapping[str, Any], language: str) -> str:
-    """How the translation begins, and what went wrong where."""
-    sides = {side: say(f"language.{report[side]}", language) for side in ("source", "target")}
-    done = say("translate.sentences", language, done=report["sentences"], total=report["total"])
-    title = say("translate_file.warnings", language, count=len(report["warnings"]))
-    text = report["beginning"] + ("" if report["whole"] else " …")
-    facts = (say("translate.direction", language, **sides), done)
-    warnings = folded("ul", title, report["warnings"])
-    return written_card(report, language, say("translate_file.done", language), text, warnings, *facts)
-
-
-KIND = Kind("translate_file", ("text",), _card)
-DEED = whole_document.Deed("translate", KIND)
 # Counted in the browser, at each key; its words are those of the page.
 _COUNT = f"""text => {{
   const words = {json.dumps({each: words(each)["translate.characters"] for each in LANGUAGES}, ensure_ascii=False)};

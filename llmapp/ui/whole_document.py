@@ -15,7 +15,7 @@ import gradio as gr
 
 from ..bulk.writing import DOCUMENT
 from ..catalog import Task
-from ..tasks.documents import read_document
+from ..tasks.documents import KINDS, read_document
 from .events import QUIET, bind
 from .facts import facts_line
 from .job_panel import Kind, Panel, build_panel, wire_panel
@@ -23,7 +23,7 @@ from .model_choice import offered_models, wanted
 from .notice import notice, quiet
 from .owners import owner_of
 from .services import Services
-from .text_tab import FILE_TYPES, build_model, file_read
+from .text_tab import build_model, file_read
 from .words import language_of, w
 
 
@@ -58,7 +58,7 @@ def build(
     name = deed.kind.name
     with gr.Row(equal_height=False):
         with gr.Column(min_width=320):
-            file = gr.File(label=w(f"{name}.file"), file_types=FILE_TYPES, elem_id=f"{name}-file", height=150)
+            file = gr.File(label=w(f"{name}.file"), file_types=list(KINDS), elem_id=f"{name}-file", height=150)
             found = gr.HTML(elem_id=f"{name}-found", padding=False)
             own = widgets()
             with gr.Accordion(w("work.more"), open=False):

@@ -130,7 +130,7 @@ def test_a_document_is_translated_with_its_lines(tmp_path: Path) -> None:
     assert text == LETTER.upper()
     assert report["files"] == {"text": "letter (de).txt"}
     assert (report["source"], report["target"], report["sentences"], report["total"]) == ("en", "de", 3, 3)
-    assert report["beginning"] == text
+    assert report["beginning"] == text.rstrip()
     assert report["whole"]
 
 
@@ -138,11 +138,16 @@ def test_a_translation_that_was_stopped_goes_on(tmp_path: Path) -> None:
     text = "".join(f"This is sentence {i} of the long letter.\n" for i in range(100))
     options = {"target": "de", "source": "en"}
     first, second = FakeEngine(answer=shouted), FakeEngine(answer=shouted)
-    assert translate_document(order(tmp_path, text, options, stop_at=40), OnePool(first)) == "stopped"
+    assert translate_document(order(tmp_path, text, options, 40, "letter.txt"), OnePool(first)) == "stopped"
     half, report = result(tmp_path)
-    assert text.upper().startswith(half)
-    assert 0 < report["sentences"] < report["total"] == 100
-    assert translate_document(order(tmp_path, text, options), OnePool(second)) == "done"
+    done = report["sentences"]
+    assert 0 < done < report["total"] == 100
+    lines = text.splitlines(keepends=True)
+    translated = [line.isupper() for line in half.splitlines()]
+    assert translated == [True] * sum(translated) + [False] * (100 - sum(translated))
+    assert 0 < sum(translated) <= done
+    assert half == "".join(line.upper() if new else line for line, new in zip(lines, translated, strict=True))
+    assert translate_document(order(tmp_path, text, options, name="letter.txt"), OnePool(second)) == "done"
     assert result(tmp_path)[0] == text.upper()
     assert len(first.asked) + len(second.asked) == 100
 

@@ -10,7 +10,7 @@ from llmapp.ui.facts import facts_line, revision, settings_line
 from llmapp.ui.finetune import KIND as FINETUNE
 from llmapp.ui.sentiment_table import KIND as TABLE
 from llmapp.ui.summarize import KIND as SUMMARY
-from llmapp.ui.translate import KIND as TRANSLATION
+from llmapp.ui.translate_file import KIND as TRANSLATION
 
 MADE: dict[str, Any] = {
     "model": "m",
