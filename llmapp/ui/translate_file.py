@@ -25,7 +25,7 @@ from .words import w
 
 @dataclass(frozen=True)
 class Wish:
-    """How a document is to be translated. An empty language is found out; no `columns` of a table are those of prose."""
+    """How to translate a document. An empty language is found out; no `columns` of a table are those of prose."""
 
     model: str
     target: str = ""
