@@ -29,7 +29,7 @@ from .bench_chat import machine
 from .bench_summaries import ENCODER, OPTIONS, lent, rows
 from .data import Summarized
 
-TEXTS = {"descriptions": 100, "articles": 4}
+TEXTS = {"descriptions": 40, "articles": 2}
 BOUNDS = {"words": np.arange(0.05, 0.5, 0.05), "encoder": np.arange(0.3, 0.8, 0.05)}
 MADE = SummaryUpdate("", 1, 1, 1, 1, "stop")
 DIGIT = re.compile(r"\d")

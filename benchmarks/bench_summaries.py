@@ -76,15 +76,20 @@ def lent(model: str) -> Iterator[Engine]:
         pool.close()
 
 
-def rows(name: str) -> tuple[list[Summarized], list[Summarized]]:
-    """What is reported and what chooses the settings: by hash, near-duplicates on one side."""
+def mixed(name: str) -> list[Summarized]:
+    """The rows of a set, by hash, so that no order of theirs counts."""
     found = debian_descriptions() if name == "descriptions" else plos_articles()
-    mixed = sorted(found, key=lambda row: hashlib.sha256(row.name.encode()).hexdigest())[:1500]
+    return sorted(found, key=lambda row: hashlib.sha256(row.name.encode()).hexdigest())[:1500]
+
+
+def rows(name: str) -> tuple[list[Summarized], list[Summarized]]:
+    """What is reported and what chooses the settings; near-duplicates on one side."""
+    found = mixed(name)
     if name == "articles":
-        return mixed[: REPORTED[name]], mixed[50:][: TUNED[name]]
-    sides = [side(family) for family in families([row.text for row in mixed])]
+        return found[: REPORTED[name]], found[50:][: TUNED[name]]
+    sides = [side(family) for family in families([row.text for row in found])]
     reported, tuned = (
-        [r for r, s in zip(mixed, sides, strict=True) if s == wanted] for wanted in ("held out", "train")
+        [r for r, s in zip(found, sides, strict=True) if s == wanted] for wanted in ("held out", "train")
     )
     return reported[: REPORTED[name]], tuned[: TUNED[name]]
 
@@ -171,7 +176,7 @@ def compared(name: str, methods: Mapping[str, Method], minutes: float) -> dict[s
 def lengths(methods: Mapping[str, Method], seconds: float) -> dict[str, Any]:
     """Of 50 texts, on how many a number of words was kept: within a quarter of it, or the longest sentence."""
     half = LENGTHS_OF // 2
-    asked = [(row, "40") for row in rows("descriptions")[0][:half]] + [(row, "150") for row in plos_articles()[:half]]
+    asked = [(row, "40") for row in rows("descriptions")[0][:half]] + [(row, "150") for row in mixed("articles")[:half]]
     result = {}
     for name, use in methods.items():
         begun, kept = time.monotonic(), []
