@@ -213,15 +213,17 @@ def tuned(name: str, engine: Engine | None) -> list[dict[str, Any]]:
 
 
 def _vectors(texts: Sequence[str], engine: Engine | None) -> Vectors:
+    return both(encoded(texts, engine), by_words(texts)) if engine else by_words(texts)
+
+
+def encoded(texts: Sequence[str], engine: Engine) -> Vectors:
     """From the cache where the encoder has read these before."""
-    if engine is None:
-        return by_words(texts)
     key = hashlib.sha256("\n".join((ENCODER, *texts)).encode()).hexdigest()
     path = CACHE / "vectors" / f"{key}.npy"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         np.save(path, np.concatenate(list(by_encoder(engine, texts))))
-    return both(np.load(path), by_words(texts))
+    return np.asarray(np.load(path))
 
 
 def main() -> None:
