@@ -6,8 +6,8 @@ set and by what compares (words, encoder), the share of sentences that are marke
   told     what a person wrote of the text in other words (the abstract, the short description): few should be
   other    the same of another text: all should be
   number   the text's own sentences with another number in them: all should be
-`--bounds` prints, on other rows, what chose `ENCODED` and `WORDS`: for each bound the share of `told`
-and of `other` that rest on nothing.
+`--bounds` prints, on other rows, what chose `ENCODED` and `WORDS`: for each bound the share of a text's own sentences
+that are less like any other of it, and of another text's.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ from llmapp.backend.engine import Engine
 from llmapp.tasks.extract import sentences_of
 from llmapp.tasks.receipts import likeness_of, receipts
 from llmapp.tasks.summarize import SummaryUpdate
+from llmapp.tasks.vectors import Vectors
 
 from .bench_chat import machine
-from .bench_summaries import ENCODER, OPTIONS, lent, rows
+from .bench_summaries import ENCODER, OPTIONS, encoded, lent, rows
 from .data import Summarized
 
-TEXTS = {"descriptions": 200, "articles": 30}
+TEXTS = {"descriptions": 200, "articles": 12}
 BOUNDS = {"words": np.arange(0.05, 0.5, 0.05), "encoder": np.arange(0.3, 0.8, 0.05)}
 MADE = SummaryUpdate("", 1, 1, 1, 1, "stop")
 DIGIT = re.compile(r"\d")
@@ -71,17 +72,23 @@ def marked(given: Sequence[Summarized], engine: Engine | None) -> dict[str, dict
 
 
 def bounds(given: Sequence[Summarized], engine: Engine | None) -> dict[str, dict[str, float]]:
-    """By bound, the share of true and of false sentences below it."""
-    best: dict[str, list[float]] = {"told": [], "other": []}
-    for pair in pairs(given):
-        if pair.kind in best:
-            said, own = sentences_of(pair.said, "en"), sentences_of(pair.text, "en")
-            best[pair.kind] += likeness_of(said, own, engine).max(axis=1).tolist()
+    """By bound, the share of a text's own sentences that are below it to the rest of it, and of those of the next."""
+    texts = [sentences_of(row.text, "en") for row in given]
+    best: dict[str, list[float]] = {"own": [], "other": []}
+    for text, other in zip(texts, [*texts[1:], texts[0]], strict=True):
+        own = _likeness(text, text, engine)
+        np.fill_diagonal(own, -1)
+        best["own"] += own.max(axis=1).tolist()
+        best["other"] += _likeness(other, text, engine).max(axis=1).tolist()
     steps = BOUNDS["encoder" if engine else "words"]
     return {
         f"{bound:.2f}": {kind: round(float(np.mean(np.array(each) < bound)), 3) for kind, each in best.items()}
         for bound in steps
     }
+
+
+def _likeness(said: Sequence[str], text: Sequence[str], engine: Engine | None) -> Vectors:
+    return encoded(said, engine) @ encoded(text, engine).T if engine else likeness_of(said, text, None)
 
 
 def main() -> None:

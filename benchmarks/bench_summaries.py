@@ -8,7 +8,8 @@ object, mean F1 of ROUGE-1, 2 and L (stemmed) by set and method, and the seconds
   words     the extractive mode without a model
   encoder   the extractive mode with the packaged encoder (and words)
   written   the packaged chat model, on as many texts as fit its minutes; `same_rows` has all methods on these
-`--tune` scores settings of the extractive mode on other rows, which choose them. `--sets`, `--methods`, `--minutes`.
+`--tune` scores settings of the extractive mode on other rows, which choose them; `--lengths` tells on how many of 50
+texts, half of each set, a number of words is kept (40, 150). `--sets`, `--methods`, `--minutes`.
 """
 
 from __future__ import annotations
@@ -50,10 +51,10 @@ from .data import CACHE, Summarized, debian_descriptions, families, plos_article
 ROOT = Path(__file__).parent.parent
 Method = Callable[[str, SummaryOptions], str]
 OPTIONS = {"descriptions": SummaryOptions(length="sentence"), "articles": SummaryOptions(length="250")}
-REPORTED = {"descriptions": 200, "articles": 20}
+REPORTED = {"descriptions": 200, "articles": 12}
 TUNED = {"descriptions": 200, "articles": 8}
 ENCODER, WRITER = "all-minilm-l6-v2", "smollm2-135m-instruct"
-SHOWN = 20
+SHOWN, LENGTHS_OF = 20, 50
 GRID = {
     "floor": (0.0, 0.05, 0.1, 0.2),
     "before": (-0.5, 0.0, 0.5),
@@ -75,15 +76,20 @@ def lent(model: str) -> Iterator[Engine]:
         pool.close()
 
 
-def rows(name: str) -> tuple[list[Summarized], list[Summarized]]:
-    """What is reported and what chooses the settings: by hash, near-duplicates on one side."""
+def mixed(name: str) -> list[Summarized]:
+    """The rows of a set, by hash, so that no order of theirs counts."""
     found = debian_descriptions() if name == "descriptions" else plos_articles()
-    mixed = sorted(found, key=lambda row: hashlib.sha256(row.name.encode()).hexdigest())[:1500]
+    return sorted(found, key=lambda row: hashlib.sha256(row.name.encode()).hexdigest())[:1500]
+
+
+def rows(name: str) -> tuple[list[Summarized], list[Summarized]]:
+    """What is reported and what chooses the settings; near-duplicates on one side."""
+    found = mixed(name)
     if name == "articles":
-        return mixed[: REPORTED[name]], mixed[50:][: TUNED[name]]
-    sides = [side(family) for family in families([row.text for row in mixed])]
+        return found[: REPORTED[name]], found[50:][: TUNED[name]]
+    sides = [side(family) for family in families([row.text for row in found])]
     reported, tuned = (
-        [r for r, s in zip(mixed, sides, strict=True) if s == wanted] for wanted in ("held out", "train")
+        [r for r, s in zip(found, sides, strict=True) if s == wanted] for wanted in ("held out", "train")
     )
     return reported[: REPORTED[name]], tuned[: TUNED[name]]
 
@@ -167,6 +173,23 @@ def compared(name: str, methods: Mapping[str, Method], minutes: float) -> dict[s
     return result
 
 
+def lengths(methods: Mapping[str, Method], seconds: float) -> dict[str, Any]:
+    """Of 50 texts, on how many a number of words was kept: within a quarter of it, or the longest sentence."""
+    half = LENGTHS_OF // 2
+    asked = [(row, "40") for row in rows("descriptions")[0][:half]] + [(row, "150") for row in mixed("articles")[:half]]
+    result = {}
+    for name, use in methods.items():
+        begun, kept = time.monotonic(), []
+        for row, words in asked:
+            made = use(row.text, SummaryOptions(length=words))
+            longest = max(map(count_words, sentences_of(made, "en")))
+            kept.append(abs(count_words(made) - int(words)) <= max(0.25 * int(words), longest))
+            if name == "written" and time.monotonic() - begun > seconds:
+                break
+        result[name] = {"kept": sum(kept), "of": len(kept)}
+    return result
+
+
 def settings() -> Iterator[dict[str, float]]:
     """Every setting of the grid."""
     return (dict(zip(GRID, values, strict=True)) for values in itertools.product(*GRID.values()))
@@ -190,21 +213,24 @@ def tuned(name: str, engine: Engine | None) -> list[dict[str, Any]]:
 
 
 def _vectors(texts: Sequence[str], engine: Engine | None) -> Vectors:
+    return both(encoded(texts, engine), by_words(texts)) if engine else by_words(texts)
+
+
+def encoded(texts: Sequence[str], engine: Engine) -> Vectors:
     """From the cache where the encoder has read these before."""
-    if engine is None:
-        return by_words(texts)
     key = hashlib.sha256("\n".join((ENCODER, *texts)).encode()).hexdigest()
     path = CACHE / "vectors" / f"{key}.npy"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         np.save(path, np.concatenate(list(by_encoder(engine, texts))))
-    return both(np.load(path), by_words(texts))
+    return np.asarray(np.load(path))
 
 
 def main() -> None:
     """Read the command line, compare or tune, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tune", action="store_true")
+    parser.add_argument("--lengths", action="store_true")
     parser.add_argument("--sets", nargs="+", choices=tuple(OPTIONS), default=list(OPTIONS))
     parser.add_argument("--methods", nargs="+", default=["lead", "lexrank", "words", "encoder", "written"])
     parser.add_argument("--minutes", type=float, default=10.0)
@@ -221,6 +247,9 @@ def main() -> None:
             print(json.dumps({name: tuned(name, engines.get(ENCODER))[:SHOWN] for name in chosen.sets}, indent=1))
             return
         methods = {name: every[name] for name in chosen.methods}
+        if chosen.lengths:
+            print(json.dumps(lengths(methods, 60 * chosen.minutes), indent=1))
+            return
         result = {name: compared(name, methods, chosen.minutes) for name in chosen.sets}
     print(json.dumps({**result, "machine": machine()}, indent=1))
 

