@@ -71,11 +71,14 @@ def missed(translation: str, wanted: Iterable[Term]) -> tuple[Term, ...]:
 
 
 def hidden(sentence: str, wanted: Iterable[Term]) -> Hidden:
-    """The sentence with a sign for each term: a made-up name that models copy, and that it does not hold itself."""
+    """The sentence with a sign for each term: a made-up name that models copy, and that it does not hold itself.
+
+    No sign is the beginning of another one.
+    """
     signs: dict[str, str] = {}
     for term in wanted:
         number = len(signs) + 1
-        while (sign := f"XQ{number}") in sentence:
+        while (sign := f"XQ{number}Z") in sentence:
             number += 1
         sentence = _pattern(term.term).sub(sign, sentence)
         signs[sign] = term.wanted

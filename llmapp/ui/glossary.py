@@ -106,6 +106,7 @@ def _bring_in(
 
 
 def _kept(services: Services, page: Page, rows: Iterable[Row], request: gr.Request) -> dict[Any, Any]:
+    services.guard.request(request)
     kept = services.glossaries.save(owner_of(services.settings, request), rows)
     said = notice(tell(request, "glossary.kept", count=len(kept)), "good")
     return {page.table: _table(kept, language_of(request)), page.status: said}

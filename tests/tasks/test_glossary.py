@@ -33,12 +33,18 @@ def test_a_term_of_another_target_is_not_used():
     assert terms([["file", "fichier", "fr"], ["file", "Datei", "de"]], "de") == (Term("file", "Datei", "de"),)
 
 
-@given(st.lists(st.sampled_from(["file", "Nautilus", "the", "in", "XQ1", "open"]), min_size=1))
+@given(st.lists(st.sampled_from(["file", "Nautilus", "the", "in", "XQ1Z", "open"]), min_size=1))
 def test_what_was_hidden_is_revealed(words):
     sentence = " ".join(words)
     mask = hidden(sentence, [Term("file"), TOOL])
     assert mask.revealed(mask.text) == sentence
     assert "Nautilus" not in mask.text
+
+
+def test_many_terms_are_kept_apart():
+    names = [f"Name{'abcdefghijklmnop'[number]}" for number in range(14)]
+    mask = hidden(" ".join(names), map(Term, names))
+    assert mask.revealed(mask.text) == " ".join(names)
 
 
 def test_a_sign_that_was_lost_is_not_guessed():
@@ -87,7 +93,7 @@ def test_a_translation_model_gets_signs_and_the_term_is_put_back():
     update = last(engine, "please open Nautilus now", [TOOL])
     assert update.text == "please öffne Nautilus now"
     assert update.warnings == ()
-    assert [request.prompt for request in engine.asked] == ["please open Nautilus now", "please open XQ1 now"]
+    assert [request.prompt for request in engine.asked] == ["please open Nautilus now", "please open XQ1Z now"]
 
 
 def test_a_term_that_can_not_be_put_in_is_an_alarm():

@@ -361,6 +361,8 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
         r"`epic` is no length\. Give a number of words .* one of: sentence",
     ),
     ("translate", {"text": "Hi", "target": "klingon"}, r"`klingon` is not a language known here"),
+    ("translate", {"text": "Hi", "glossary": [1]}, r"`glossary` is \[1\], but must be dict\[str, str | None\] | None."),
+    ("translate", {"text": "Hi", "glossary": {"a": "x" * 201}}, r"has more than 200 characters"),
     ("classify", {"text": "Hi", "labels": "a,b"}, r"`labels` is 'a,b', but must be list\[str\] | None."),
     ("classify", {"text": "Hi", "labels": ["a"]}, r"`?a`?"),
     ("sentiment", {"text": ""}, r"`text` is empty"),

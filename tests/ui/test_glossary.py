@@ -34,7 +34,7 @@ def test_a_glossary_is_kept_for_its_owner_alone(public_app: PublicApp) -> None:
     anna, ben = public_app.stranger(), public_app.stranger()
     kept, said = press(anna, "glossary-save", "click", table(ROWS))
     assert cells(kept) == [["file", "Datei", "German"], ["Nautilus", "", ""]]
-    assert "2 terms" in str(said)
+    assert "Terms kept: 2" in str(said)
     bens, _ = press(ben, "glossary-save", "click", table([["tool", "", ""]]))
     assert cells(bens) == [["tool", "", ""]]
     file = anna.uploaded("more.csv", b"term,translation\nfile,Akte\n=1+1,eins\n")
