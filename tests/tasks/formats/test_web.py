@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import time
 from html.parser import HTMLParser
+from pathlib import Path
 
+import gradio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -130,6 +132,15 @@ class Tags(HTMLParser):
 
     def handle_comment(self, data: str) -> None:
         self.found.append(data)
+
+
+@pytest.mark.parametrize("name", ["index.html", "share.html"])
+def test_real_pages_keep_their_tags(name: str) -> None:
+    source = (Path(gradio.__file__).parent / "templates" / "frontend" / name).read_bytes()
+    assert same(laid(source)) == source
+    changed = made(laid(source))
+    assert Tags(changed.decode()).found == Tags(source.decode()).found
+    assert laid(changed).text() == laid(source).text().upper()
 
 
 PIECES = st.sampled_from(
