@@ -32,9 +32,9 @@ LETTER = "Good morning.\n\n  The train is late.\nThank you, see you on Monday.\n
 SUMMARY = {"length": "short", "form": "paragraph", "focus": "", "language": ""}
 
 
-def order(folder: Path, text: str, options: dict[str, str], stop_at: int = 10**9, name: str = "book.md") -> Order:
+def order(folder: Path, text: str, options: dict[str, Any], stop_at: int = 10**9, name: str = "book.md") -> Order:
     given = folder / "document"
-    given.write_text(text, encoding="utf-8")
+    given.write_text(text, encoding="utf-8", newline="")
     return Order(folder, given, name, {"model": "fake", "options": options, "language": "en"}, stop_at)
 
 
@@ -132,6 +132,30 @@ def test_a_document_is_translated_with_its_lines(tmp_path: Path) -> None:
     assert (report["source"], report["target"], report["sentences"], report["total"]) == ("en", "de", 3, 3)
     assert report["beginning"] == text.rstrip()
     assert report["whole"]
+
+
+def test_a_file_comes_back_in_its_format(tmp_path: Path) -> None:
+    table = 'id;text\r\n1;"Good morning; the train is late."\r\n2;See you on Monday.\r\n'
+    options: dict[str, Any] = {"target": "de", "source": "en", "columns": ["text"]}
+    work = order(tmp_path, table, options, name="letter.csv")
+    assert translate_document(work, OnePool(FakeEngine(answer=shouted))) == "done"
+    report = result(tmp_path)[1]
+    assert report["files"] == {"text": "letter (de).csv"}
+    made = (tmp_path / "result" / "letter (de).csv").read_bytes().decode()
+    assert made == table.replace("Good morning; the train is late.", "GOOD MORNING; THE TRAIN IS LATE.").replace(
+        "See you on Monday.", "SEE YOU ON MONDAY."
+    )
+    assert report["beginning"] == "GOOD MORNING; THE TRAIN IS LATE.\nSEE YOU ON MONDAY."
+
+
+def test_marks_of_markdown_do_not_reach_a_summary(tmp_path: Path) -> None:
+    engine = FakeEngine(answer=shortened)
+    text = "## The *old* lighthouse\n\n" + "- It was [built](x.html) in 1887. It is white.\n" * 30
+    assert summarize_document(order(tmp_path, text, SUMMARY), OnePool(engine)) == "done"
+    asked = "".join(written(request.prompt) for request in engine.asked)
+    assert "The old lighthouse" in asked
+    assert "It was built in 1887." in asked
+    assert not set("#*[") & set(asked)
 
 
 def test_a_translation_that_was_stopped_goes_on(tmp_path: Path) -> None:

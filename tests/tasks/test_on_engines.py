@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 
 import pytest
 
 from llmapp.backend.torch_engine import TorchEngine
+from llmapp.tasks.encodings import decoded
+from llmapp.tasks.formats.translating import translate_layout
+from llmapp.tasks.formats.web import web_layout
 from llmapp.tasks.sentiment import classify, sentiment
 from llmapp.tasks.splitting import lines
 from llmapp.tasks.summarize import SummaryOptions, summarize
@@ -40,6 +44,23 @@ def test_translations_keep_the_layout(engines, name):
     *_, last = translate(engines[name], TEXT, "de", "en")
     assert (last.done, last.total) == (4, 4)
     assert lines(last.text).gaps == lines(TEXT).gaps
+
+
+PAGE = b"<p>The life is <b>beautiful</b>.</p>\r\n<pre>code</pre><p>The <code>cat</code> sleeps.</p>"
+
+
+@pytest.mark.parametrize("name", ["base", "chat", "nllb"])
+def test_a_file_keeps_its_format_whatever_is_written(engines, name):
+    layout = web_layout(decoded(PAGE, "a.html"), "a.html")
+    *_, last = translate_layout(engines[name], layout, "de", "en")
+    texts, kept = last.texts()
+    data = layout.filled(texts).data
+    assert last.finished
+    assert kept == ()
+    assert re.findall(rb"<[^>]*>|\r\n", data) == re.findall(rb"<[^>]*>|\r\n", PAGE)
+    assert b"<pre>code</pre>" in data
+    assert b"<code>cat</code>" in data
+    assert name == "nllb" or data != PAGE  # that one writes nothing, and what it was asked stays
 
 
 @pytest.mark.parametrize("name", ["chat", "bart"])

@@ -32,7 +32,7 @@ Lines = Sequence[tuple[int, int]]
 
 def markdown_layout(found: Decoded, name: str) -> Layout:
     """A Markdown file taken apart."""
-    return Layout(tuple(_blocks(found.text)), partial(encoded, found, name))
+    return Layout(tuple(_blocks(found.text, name)), partial(encoded, found, name))
 
 
 def plain(text: str) -> str:
@@ -40,7 +40,7 @@ def plain(text: str) -> str:
     return markdown_layout(Decoded(text, "UTF-8"), "").text()
 
 
-def _blocks(source: str) -> Iterator[Block]:
+def _blocks(source: str, name: str) -> Iterator[Block]:
     lines, parser = line_spans(source), Inline()
     place = 0
     for token, kind, before in _readable(parser.blocks(source)):
@@ -48,7 +48,7 @@ def _blocks(source: str) -> Iterator[Block]:
             continue
         start, end = lines[token.map[0]][0], lines[token.map[1] - 1][1]
         if kind == "html":
-            yield from _shifted(fragment(source[start:end]), start)
+            yield from _shifted(fragment(source[start:end], name), start)
         elif kind == "code":
             yield Block((Run(token.content, ((start, end),), fixed=True),))
         elif chars := _located(source, lines, token, kind, max(place, start)):

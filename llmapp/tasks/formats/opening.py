@@ -44,7 +44,7 @@ def text_layout(found: Decoded, kind: str, name: str) -> Layout:
 
         return markdown_layout(found, name)
     if kind == "html":
-        return web_layout(found)
+        return web_layout(found, name)
     if kind in ("srt", "vtt"):
         return subtitle_layout(found, name, web=kind == "vtt")
     return plain_layout(found, name)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import codecs
 import re
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from html import escape, unescape
 from html.parser import HTMLParser
 
+from ...errors import BadInput, TooLong
 from ..encodings import Decoded
 from .layout import Block, Edit, Filled, Layout, Run, spliced
 
@@ -88,6 +90,8 @@ CLOSE = frozenset(("li", "tr", "br", "dt", "dd", "option"))
 BORDERS = ("\t", "\n", "\n\n")
 """What sets blocks apart in plain text, the weakest first."""
 NOT_SPOKEN = ("link", "script", "style")
+READ_S = 20
+"""Seconds; a page of a megabyte takes one or two."""
 _TEXT_CODEC = re.compile(r"(?:iso|cp|koi8|mac|big5|gb|euc|shift|tis|hz)[\w-]*")
 _ATTRIBUTE = re.compile(r"""([^\s=/>"']+)\s*=\s*(?:"([^"]*)"|'([^']*)'|[^\s"'>]+)""")
 _CHARSET = re.compile(rb"""<(?:meta|\?xml)\b[^>]*?(?:charset|encoding)\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE)
@@ -101,19 +105,24 @@ _READ_AS = {
 """Encodings that browsers read as a larger one (Encoding Standard, encoding.spec.whatwg.org, names and labels)."""
 
 
-def web_layout(found: Decoded) -> Layout:
-    """A page taken apart."""
-    parser = _Parser(found.text)
+def web_layout(found: Decoded, name: str) -> Layout:
+    """A page taken apart. Raises TooLong for one made to be read for hours."""
+    blocks = fragment(found.text, name)
 
     def assemble(edits: Sequence[Edit]) -> Filled:
         return Filled(found.mark + spliced(found.text, edits).encode(found.codec, "xmlcharrefreplace"))
 
-    return Layout(tuple(parser.blocks), assemble)
+    return Layout(tuple(blocks), assemble)
 
 
-def fragment(source: str) -> list[Block]:
-    """The blocks of a piece of HTML in another document."""
-    return _Parser(source).blocks
+def fragment(source: str, name: str) -> list[Block]:
+    """The blocks of a page, or of a piece of HTML in the file `name`."""
+    try:
+        return _Parser(source, time.monotonic() + READ_S).blocks
+    except _TooSlow:
+        raise TooLong("document_too_slow", file=name, seconds=READ_S) from None
+    except AssertionError as problem:  # what the parser raises for a declaration that is none
+        raise BadInput("document_damaged", file=name) from problem
 
 
 def declared(data: bytes) -> str:
@@ -124,6 +133,10 @@ def declared(data: bytes) -> str:
     except LookupError:
         return ""
     return _READ_AS.get(codec, codec) if _TEXT_CODEC.fullmatch(codec) or codec == "ascii" else ""
+
+
+class _TooSlow(Exception):
+    """The parser's time grows with the square of what is opened and never closed (CVE-2025-6069)."""
 
 
 @dataclass
@@ -146,10 +159,10 @@ class _Gathered:
 class _Parser(HTMLParser):
     """Finds blocks while it reads; each event lasts until the next begins."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, deadline: float) -> None:
         super().__init__(convert_charrefs=False)
         self.blocks: list[Block] = []
-        self._source = source
+        self._source, self._deadline = source, deadline
         self._lines = [0, *(m.end() for m in re.finditer("\n", source))]
         self._open: list[_Open] = []
         self._held = _Gathered()
@@ -161,6 +174,8 @@ class _Parser(HTMLParser):
         self._end_block("\n\n")
 
     def _at(self) -> int:
+        if time.monotonic() > self._deadline:
+            raise _TooSlow
         line, column = self.getpos()
         return self._lines[line - 1] + column
 
@@ -184,8 +199,8 @@ class _Parser(HTMLParser):
         self._aside = []
 
     def _text(self, *_: object, **__: object) -> None:
-        if self._text_from is None:
-            self._text_from = self._at()
+        at = self._at()
+        self._text_from = at if self._text_from is None else self._text_from
 
     def _other(self, *_: object, **__: object) -> None:
         self._mark(self._at())

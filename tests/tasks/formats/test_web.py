@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from html.parser import HTMLParser
+from pathlib import Path
 
+import gradio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llmapp.errors import BadInput, TooLong
 from llmapp.tasks.encodings import decoded
+from llmapp.tasks.formats import web
 from llmapp.tasks.formats.layout import Layout
 from llmapp.tasks.formats.web import declared, web_layout
 
@@ -47,7 +53,7 @@ RUN <code>make test</code> NOW.</p>
 
 
 def laid(data: bytes) -> Layout:
-    return web_layout(decoded(data, "a.html", declared(data)))
+    return web_layout(decoded(data, "a.html", declared(data)), "a.html")
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
@@ -91,6 +97,24 @@ def test_the_encoding_that_a_page_names_is_kept(charset: str, codec: str, words:
     assert answer.startswith(page[: page.index("<p>") + 3].encode())
 
 
+@pytest.mark.parametrize("piece", ["<a ", "<!--", "<a b='", "</"])
+def test_a_page_made_to_be_read_for_hours_is_given_up(monkeypatch: pytest.MonkeyPatch, piece: str) -> None:
+    monkeypatch.setattr(web, "READ_S", 1)
+    begun = time.monotonic()
+    with contextlib.suppress(TooLong):
+        laid(piece.encode() * 30_000)
+    assert time.monotonic() - begun < 20
+
+
+def test_a_declaration_that_is_none_is_refused() -> None:
+    with pytest.raises(BadInput) as caught:
+        laid(b"<p>Text</p><![nonsense[")
+    assert caught.value.code == "document_damaged"
+    page = b"<p>One</p><!--[if IE]><p>old</p><![endif]--><![if !IE]><p>Two</p><![endif]>"
+    assert laid(page).text() == "One\n\nTwo"
+    assert same(laid(page)) == page
+
+
 class Tags(HTMLParser):
     """Everything of a page but its text."""
 
@@ -108,6 +132,15 @@ class Tags(HTMLParser):
 
     def handle_comment(self, data: str) -> None:
         self.found.append(data)
+
+
+@pytest.mark.parametrize("name", ["index.html", "share.html"])
+def test_real_pages_keep_their_tags(name: str) -> None:
+    source = (Path(gradio.__file__).parent / "templates" / "frontend" / name).read_bytes()
+    assert same(laid(source)) == source
+    changed = made(laid(source))
+    assert Tags(changed.decode()).found == Tags(source.decode()).found
+    assert laid(changed).text() == laid(source).text().upper()
 
 
 PIECES = st.sampled_from(

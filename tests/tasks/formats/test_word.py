@@ -162,6 +162,17 @@ def test_footnotes_are_read_and_their_references_stay(letter: Path) -> None:
     assert parts(changed)["word/document.xml"].count(b'<w:footnoteReference w:id="2"/>') == 1
 
 
+def test_a_text_box_is_read_apart_from_the_paragraph_it_hangs_on(letter: Path) -> None:
+    box = b"<w:r><w:pict><w:txbxContent><w:p><w:r><w:t>In a box.</w:t></w:r></w:p></w:txbxContent></w:pict></w:r></w:p>"
+    path = rewritten(
+        letter, lambda old: old | {"word/document.xml": old["word/document.xml"].replace(b"</w:p>", box, 1)}
+    )
+    assert laid(path).text().startswith("In a box.\n\nThe lighthouse")
+    changed = path.with_name("new.docx")
+    changed.write_bytes(made(laid(path)))
+    assert parts(changed)["word/document.xml"].count(b"<w:t>IN A BOX.</w:t>") == 1
+
+
 def test_spaces_at_an_end_and_odd_characters_are_written_safely(letter: Path) -> None:
     path = letter.with_name("new.docx")
     path.write_bytes(made(laid(letter), lambda _: "a <b> & \x00\ufffe c"))
