@@ -14,7 +14,7 @@ from ..tasks.methods import METHODS
 from ..tasks.summarize import FEWEST_WORDS, MOST_WORDS, SummaryOptions
 from . import whole_document
 from .api_call import Call
-from .compare import build_compare
+from .compare import build_compare, summaries
 from .events import QUIET
 from .job_panel import Kind, look
 from .line import Work
@@ -90,7 +90,7 @@ def _build_text(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
             status = gr.HTML(elem_id="summarize-status", padding=False)
             made = gr.HTML(padding=False)
             receipts = gr.HTML(elem_id="summarize-receipts", padding=False)
-            build_compare(summary)
+            build_compare(services, "summarize", summary, summaries)
     page = Page(Given(text, upload, model, run_button, stop), options, status, summary, made, receipts)
     work = Work([(run_button.click, run)], page, page.inputs(), page.outputs())
     wire_given(services, demo, tab, "summarize", page.given, status, work)

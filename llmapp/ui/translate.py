@@ -14,7 +14,7 @@ from ..catalog import Model
 from ..messages import LANGUAGES, Message, words
 from ..tasks.language import Detection, normalise
 from ..tasks.translate import TranslationUpdate, Written, sides
-from . import glossary, languages, reference, translate_file
+from . import compare, glossary, languages, translate_file
 from .api_call import Call
 from .events import QUIET, bind
 from .line import Work
@@ -103,7 +103,7 @@ def _build_text(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
             status = gr.HTML(elem_id="translate-status", padding=False)
             made = gr.HTML(padding=False)
     pairs = gr.HTML(elem_id="translate-pairs", padding=False)
-    reference.build(services, translation)
+    compare.build_compare(services, "translate", translation, compare.translations)
     given = Given(text, upload, model, run_button, stop)
     page = Page(given, source, target, swap, status, translation, made, found, pairs, gr.State({}))
     starts = [(run_button.click, run), (found.input, run_from)]

@@ -58,10 +58,10 @@ def test_a_summary_shows_what_it_rests_on_and_compares(shared_app: App, new_page
     summary = page.locator("#summary textarea").input_value()
     tab.get_by_text("Compare with a summary you trust").click()
     page.locator("#summarize-compare-run").click()
-    expect(page.locator("#summarize-rouge")).to_contain_text("Two summaries are needed")
+    expect(page.locator("#summarize-compared")).to_contain_text("There are not two texts")
     page.locator("#summarize-trusted textarea").fill(summary)
     page.locator("#summarize-compare-run").click()
-    expect(page.locator("#summarize-rouge")).to_contain_text("(ROUGE-2): 1.00")
+    expect(page.locator("#summarize-compared")).to_contain_text("(ROUGE-2): 1.00")
 
 
 def test_translate_keeps_lines(shared_app: App, new_page: Callable[..., Page]) -> None:

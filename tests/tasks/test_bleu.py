@@ -3,7 +3,7 @@
 import pytest
 import sacrebleu
 
-from llmapp.tasks.compare import compare
+from llmapp.tasks.bleu import compare
 
 HEARD = "The cat sat on the mat today.\nIt was very warm there."
 TRUSTED = "The cat sat on the mat.\nIt was rather warm there."
