@@ -1,6 +1,6 @@
 """LibreTranslate's HTTP API, so that programs made for it work with this app: its addresses, fields and codes.
 
-Text only; the model is Auto's. Who waits here waits in a line of its own, of which one at a time asks for the model,
+The model is Auto's. Who waits here waits in a line of its own, of which one at a time asks for the model,
 so that the page never stands behind more than one of these. Knows no tab.
 """
 
@@ -11,7 +11,7 @@ import json
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import gradio as gr
@@ -23,6 +23,9 @@ from starlette.routing import Route
 from ..backend.engine import Engine
 from ..errors import BadInput, Busy, LlmappError, Refused
 from ..messages import say
+from ..tasks.encodings import Decoded
+from ..tasks.formats.translating import translate_layout
+from ..tasks.formats.web import web_layout
 from ..tasks.language import UNDETERMINED, Detection, detect, name, normalise
 from ..tasks.translate import TranslationUpdate, default_target, sides, translate
 from ..transcripts import clean
@@ -58,6 +61,7 @@ class Wish:
     source: str
     target: str
     alternatives: int
+    html: bool = False
 
 
 def routes(services: Services) -> list[Route]:
@@ -191,14 +195,15 @@ def read_wish(fields: Mapping[str, Any]) -> Wish:
     texts, several = _texts(fields)
     source, target = (_word(fields, side) for side in ("source", "target"))
     layout = fields.get("format") or "text"
-    if layout != "text":
+    if layout not in ("text", "html"):
         raise BadInput("libre_format", format=f"{layout!s:.40}")
     alternatives = fields.get("alternatives") or 0
     try:
         wanted = int(alternatives)
     except (ValueError, TypeError, OverflowError):
         raise BadInput("api_type", name="alternatives", value=f"{alternatives!r:.80}", wanted="int") from None
-    return Wish(texts, several, "" if source.lower() == AUTO else _tag(source), _tag(target), wanted)
+    source = "" if source.lower() == AUTO else _tag(source)
+    return Wish(texts, several, source, _tag(target), wanted, layout == "html")
 
 
 def answer(wish: Wish, found: Iterable[TranslationUpdate]) -> dict[str, Any]:
@@ -214,8 +219,17 @@ def answer(wish: Wish, found: Iterable[TranslationUpdate]) -> dict[str, Any]:
 
 def _each(engine: Engine, wish: Wish) -> Iterator[tuple[int, TranslationUpdate]]:
     for place, text in enumerate(wish.texts):
-        for update in translate(engine, text, wish.target, wish.source):
+        work = _page if wish.html else translate
+        for update in work(engine, text, wish.target, wish.source):
             yield place, update
+
+
+def _page(engine: Engine, html: str, target: str, source: str) -> Iterator[TranslationUpdate]:
+    """A piece of HTML; its tags stay as they are."""
+    layout = web_layout(Decoded(html, "UTF-8"), "q")
+    for update in translate_layout(engine, layout, target, source):
+        made = layout.filled(update.texts()[0]).data.decode() if update.finished else ""
+        yield replace(update.said, text=made)
 
 
 async def _until(task: asyncio.Future[T], request: Request, leave: Callable[[], Any]) -> T:

@@ -105,6 +105,18 @@ def test_json_form_and_address_say_the_same(tiny_app: App) -> None:
     assert one == {"translatedText": ["?"]}
 
 
+def test_tags_of_html_stay(tiny_app: App) -> None:
+    pieces = ['<p class="x">I love this film. <br>It is <b>wonderful</b>.</p>', "<hr>"]
+    fields = {"q": pieces, "source": "en", "target": "de", "format": "html"}
+    found = httpx.post(f"{tiny_app.url}/translate", json=fields, timeout=WAIT_S, trust_env=False).json()
+    first, second = found["translatedText"]
+    assert first.startswith('<p class="x">')
+    assert first.endswith("</p>")
+    assert [first.count(tag) for tag in ("<br>", "<b>", "</b>")] == [1, 1, 1]
+    assert "I love this film" not in first
+    assert second == "<hr>"
+
+
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
@@ -113,7 +125,7 @@ def test_json_form_and_address_say_the_same(tiny_app: App) -> None:
         ({"target": ""}, r"^`target` is missing"),
         ({"target": "eo"}, r"^`eo` is not a language known here"),
         ({"target": "fr"}, r"does not translate to or from French"),
-        ({"format": "html"}, r"format `html` is not translated"),
+        ({"format": "pdf"}, r"format `pdf` is not translated"),
         ({"alternatives": "many"}, r"`alternatives` is 'many', but must be int"),
         ({"q": ["a", 5]}, r"`q` is \['a', 5\]"),
         ({"target": 5}, r"`target` is 5, but must be str"),

@@ -18,70 +18,21 @@ from ...errors import BadInput, TooLong
 from ..encodings import Decoded
 from .layout import Block, Edit, Filled, Layout, Run, spliced
 
-INLINE = frozenset(
-    (
-        *(
-            "a",
-            "abbr",
-            "acronym",
-            "b",
-            "bdi",
-            "bdo",
-            "big",
-            "cite",
-            "code",
-            "data",
-            "del",
-            "dfn",
-            "em",
-            "font",
-            "i",
-            "img",
-        ),
-        *(
-            "ins",
-            "kbd",
-            "label",
-            "mark",
-            "math",
-            "nobr",
-            "output",
-            "q",
-            "rp",
-            "rt",
-            "ruby",
-            "s",
-            "samp",
-            "small",
-            "span",
-        ),
-        *("strike", "strong", "sub", "sup", "svg", "time", "tt", "u", "var", "wbr"),
-    )
+
+def _words(*lines: str) -> frozenset[str]:
+    return frozenset(" ".join(lines).split())
+
+
+INLINE = _words(
+    "a abbr acronym b bdi bdo big cite code data del dfn em font i img ins kbd label mark math nobr output q",
+    "rp rt ruby s samp small span strike strong sub sup svg time tt u var wbr",
 )
 """Elements that stand in a sentence; all others end it."""
 SILENT = frozenset(("script", "style", "template", "textarea", "object", "svg", "math", "select"))
 """Elements whose content is not the page's text, or is not read in one go with it."""
 FIXED = frozenset(("code", "kbd", "samp", "var", "tt", "pre"))
-VOID = frozenset(
-    (
-        *(
-            "area",
-            "base",
-            "br",
-            "col",
-            "embed",
-            "hr",
-            "img",
-            "input",
-            "link",
-            "meta",
-            "param",
-            "source",
-            "track",
-            "wbr",
-        ),
-        *("basefont", "bgsound", "frame", "keygen"),
-    )
+VOID = _words(
+    "area base br col embed hr img input link meta param source track wbr basefont bgsound frame keygen",
 )
 SPOKEN = ("alt", "title")
 """Attributes that are read."""
