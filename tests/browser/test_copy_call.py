@@ -25,11 +25,10 @@ def test_a_translation_is_copied_and_run(
     app = app_of_tiny_models(tmp_path)
     app.start()
     try:
-        allowed, phone = ["clipboard-read", "clipboard-write"], {"width": 390, "height": 800}
-        page = new_page(locale=locale, permissions=allowed, viewport=phone)
+        page = new_page(locale=locale, permissions=["clipboard-read", "clipboard-write"])
         page.goto(app.url, wait_until="domcontentloaded")
         page.locator("#message textarea").wait_for()
-        page.evaluate("document.querySelectorAll('button[role=tab]')[2].click()")
+        page.get_by_role("tab").nth(2).click()
         page.locator("#translate-text textarea").fill(TEXT)
         page.locator("#translate-run").click()
         call = page.locator("details.call:visible")
@@ -38,7 +37,8 @@ def test_a_translation_is_copied_and_run(
         button = call.locator("button").last
         button.click()
         expect(button).to_have_text(copied)
-        assert page.evaluate("document.documentElement.scrollWidth") <= phone["width"]
+        page.set_viewport_size({"width": 390, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
         lines = page.evaluate("navigator.clipboard.readText()")
         done = subprocess.run(["bash"], input=lines, check=True, capture_output=True, text=True, timeout=240)
         answer = json.loads(re.findall(r"^data: (.*)$", done.stdout, re.MULTILINE)[-1])[0]
