@@ -24,7 +24,8 @@ from llmapp.store import BACKUPS, Store
 ROOT = Path(__file__).parent.parent
 DATA = Path(__file__).parent / "data"
 Damage = Callable[[Path], None]
-VERSIONS = range(1, len(MIGRATIONS) + 1)
+NEWEST = len(MIGRATIONS)
+VERSIONS = range(1, NEWEST + 1)
 
 
 @pytest.fixture
@@ -109,11 +110,11 @@ def test_the_last_three_backups_stay(path: Path) -> None:
         migrations.append(f"CREATE TABLE extra_{number} (x)")
         Store(path, migrations).close()
     backups = Store(path, migrations).backups
-    assert [ask(backup, "PRAGMA user_version")[0][0] for backup in backups] == [6, 5, 4]
+    assert [ask(backup, "PRAGMA user_version")[0][0] for backup in backups] == [NEWEST + 4, NEWEST + 3, NEWEST + 2]
 
 
 def test_a_migration_that_fails_changes_nothing(path: Path) -> None:
-    leave_version(path, 2)
+    leave_version(path, NEWEST)
     before = schema(path)
     broken = (*MIGRATIONS, "CREATE TABLE half (x); INSERT INTO nowhere VALUES (1)")
     with pytest.raises(StoreError) as caught:
@@ -121,7 +122,7 @@ def test_a_migration_that_fails_changes_nothing(path: Path) -> None:
     assert caught.value.code == "store_migration"
     assert "nowhere" in caught.value.text("zh")
     assert schema(path) == before
-    assert ask(path, "PRAGMA user_version") == [(2,)]
+    assert ask(path, "PRAGMA user_version") == [(NEWEST,)]
     assert len(Store(path).backups) == 1
 
 
