@@ -24,7 +24,8 @@ from llmapp.store import BACKUPS, Store
 ROOT = Path(__file__).parent.parent
 DATA = Path(__file__).parent / "data"
 Damage = Callable[[Path], None]
-VERSIONS = range(1, len(MIGRATIONS) + 1)
+NEWEST = len(MIGRATIONS)
+VERSIONS = range(1, NEWEST + 1)
 
 
 @pytest.fixture
@@ -109,13 +110,11 @@ def test_the_last_three_backups_stay(path: Path) -> None:
         migrations.append(f"CREATE TABLE extra_{number} (x)")
         Store(path, migrations).close()
     backups = Store(path, migrations).backups
-    assert [ask(backup, "PRAGMA user_version")[0][0] for backup in backups] == [
-        len(MIGRATIONS) + extra for extra in (4, 3, 2)
-    ]
+    assert [ask(backup, "PRAGMA user_version")[0][0] for backup in backups] == [NEWEST + 4, NEWEST + 3, NEWEST + 2]
 
 
 def test_a_migration_that_fails_changes_nothing(path: Path) -> None:
-    leave_version(path, len(MIGRATIONS))
+    leave_version(path, NEWEST)
     before = schema(path)
     broken = (*MIGRATIONS, "CREATE TABLE half (x); INSERT INTO nowhere VALUES (1)")
     with pytest.raises(StoreError) as caught:
@@ -123,7 +122,7 @@ def test_a_migration_that_fails_changes_nothing(path: Path) -> None:
     assert caught.value.code == "store_migration"
     assert "nowhere" in caught.value.text("zh")
     assert schema(path) == before
-    assert ask(path, "PRAGMA user_version") == [(len(MIGRATIONS),)]
+    assert ask(path, "PRAGMA user_version") == [(NEWEST,)]
     assert len(Store(path).backups) == 1
 
 
@@ -393,7 +392,7 @@ UPDATE entries SET text = text || ' (moved)';
 
 
 def test_killed_in_a_migration_the_next_start_does_it_from_the_beginning(path: Path) -> None:
-    leave_version(path, len(MIGRATIONS))
+    leave_version(path, 2)
     before = ask(path, "SELECT * FROM entries")
     wal = path.with_name(f"{path.name}-wal")
     migrations = (*MIGRATIONS, LONG_MIGRATION)
@@ -403,7 +402,7 @@ def test_killed_in_a_migration_the_next_start_does_it_from_the_beginning(path: P
         # SQLite spills what does not fit its cache into the -wal: then it is in the middle.
         while not (wal.exists() and wal.stat().st_size > 1_000_000) and time.monotonic() < deadline:
             time.sleep(0.001)
-    assert ask(path, "PRAGMA user_version") == [(len(MIGRATIONS),)]
+    assert ask(path, "PRAGMA user_version") == [(2,)]
     assert ask(path, "SELECT * FROM entries") == before
     store = Store(path, migrations)
     assert store.notice is None
@@ -414,7 +413,7 @@ def test_killed_in_a_migration_the_next_start_does_it_from_the_beginning(path: P
 
 
 def test_killed_in_a_backup_no_half_backup_counts(path: Path) -> None:
-    leave_version(path, len(MIGRATIONS))
+    leave_version(path, 2)
     half = path.with_name("llmapp.backup-2025-01-01-000000-000000-v1.sqlite3.part")
     half.write_bytes(b"half")
     half.with_name(f"{half.name}-journal").write_bytes(b"its journal")

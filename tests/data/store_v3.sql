@@ -1,4 +1,4 @@
--- What version 2 of the program left on disk: its schema as it was, and rows of two people. Never edited.
+-- What version 3 of the program left on disk: its schema as it was, and rows of two people. Never edited.
 CREATE TABLE conversations (
     id TEXT PRIMARY KEY,
     owner TEXT NOT NULL,
