@@ -117,7 +117,7 @@ def test_it_says_how_far_it_is():
 
 
 def test_a_sentence_longer_than_the_context_is_read_to_its_end():
-    engine = FakeEngine.of(kind="encoder", context=16)
+    engine = FakeEngine.of(kind="encoder", context=17)
     (rows,) = by_encoder(engine, ["a " * 15 + "z " * 15, "short"])
     assert " ".join(engine.encoded[:-1]).count("z") == 15
     assert rows.shape == (2, 26)
