@@ -25,7 +25,8 @@ from llmapp.backend.device import choose_precision, detect
 from llmapp.backend.engine import EngineInfo
 from llmapp.backend.linear import CONFIG, WEIGHTS, Linear, LinearEngine, Shape, features, load_linear
 from llmapp.catalog import Catalog
-from llmapp.finetune.evaluate import interval, score
+from llmapp.finetune.evaluate import interval
+from llmapp.tasks.metrics import score
 from llmapp.tasks.sentiment import sentiment
 
 ROOT = Path(__file__).parent.parent
