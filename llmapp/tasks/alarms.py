@@ -57,6 +57,7 @@ def _found(source: str, translation: str, sentence: str) -> Iterator[Message]:
         yield message("reason.translation_addresses", lost=_some(lost), sentence=sentence)
     missing = numbers(source, free=True) - numbers(translation)
     added = numbers(translation, free=True) - numbers(source)
+    del added["0"]  # "10 Uhr" is "10:00" elsewhere
     if missing:
         yield message("reason.translation_numbers_lost", lost=_some(missing), sentence=sentence)
     if added:

@@ -19,6 +19,7 @@ from ..tasks.sentiment import BATCH, Judgement, classify_each
 from . import sentiment_table
 from .api_call import Call
 from .keeping import Keeping, build_keeping, wire_keeping
+from .label_words import label_word
 from .line import Work
 from .mood_strip import mood_strip
 from .notice import notice, quiet
@@ -196,12 +197,14 @@ def _moment(
     headers = [say(f"sentiment.{column}", language) for column in ("text", "label", "probability")]
     each = list(judged.judgements[0].scores) if several else []
     rows = [
-        [text, found.label, *(round(found.scores[name], 3) for name in (each or [found.label]))]
+        [text, label_word(found.label, language), *(round(found.scores[name], 3) for name in (each or [found.label]))]
         for text, found in zip(judged.texts, judged.judgements, strict=True)
     ]
     notes = dict.fromkeys(note.text(language) for judgement in judged.judgements for note in judgement.notes)
+    first = judged.judgements[0]
+    said = {label: label_word(label, language) for label in first.scores}
     return {
-        page.bars: gr.update(value=dict(judged.judgements[0].scores), visible=not each_line),
+        page.bars: gr.update(value={said[label]: p for label, p in first.scores.items()}, visible=not each_line),
         page.table: gr.update(
             value={"headers": [*headers[:2], *each] if each else headers, "data": rows}, visible=each_line
         ),
@@ -211,7 +214,7 @@ def _moment(
         page.words: "",
         page.made: made_line(moment, language),
         page.keeping.row: gr.update(visible=not each_line),
-        page.keeping.right: gr.update(choices=list(judged.judgements[0].scores), value=judged.judgements[0].label),
+        page.keeping.right: gr.update(choices=[(said[label], label) for label in said], value=first.label),
     }
 
 
@@ -254,13 +257,14 @@ def _reasons(page: Page, moment: Message | Made[Explanation], language: str) -> 
     marked = f'<p class="why" dir="auto">{tokens}</p>'
     if not found.whole:
         return {page.words: marked}
+    label = label_word(found.label, language)
     if found.removed:
         removed = say("sentiment.and", language).join(f"“{word}”" for word in found.removed)
-        values = {"label": found.label, "before": found.probability, "after": found.without}
+        values = {"label": label, "before": found.probability, "after": found.without}
         proof = say("sentiment.without", language, words=removed, **values)
     else:
-        proof = say("sentiment.no_word", language, label=found.label)
-    legend = say("sentiment.legend", language, label=found.label)
+        proof = say("sentiment.no_word", language, label=label)
+    legend = say("sentiment.legend", language, label=label)
     words = f"{marked}<p>{escape(proof)}</p>{quiet(legend)}"
     return {page.status: "", page.words: words, page.made: made_line(moment, language)}
 
