@@ -392,7 +392,7 @@ UPDATE entries SET text = text || ' (moved)';
 
 
 def test_killed_in_a_migration_the_next_start_does_it_from_the_beginning(path: Path) -> None:
-    leave_version(path, 2)
+    leave_version(path, NEWEST)
     before = ask(path, "SELECT * FROM entries")
     wal = path.with_name(f"{path.name}-wal")
     migrations = (*MIGRATIONS, LONG_MIGRATION)
@@ -402,7 +402,7 @@ def test_killed_in_a_migration_the_next_start_does_it_from_the_beginning(path: P
         # SQLite spills what does not fit its cache into the -wal: then it is in the middle.
         while not (wal.exists() and wal.stat().st_size > 1_000_000) and time.monotonic() < deadline:
             time.sleep(0.001)
-    assert ask(path, "PRAGMA user_version") == [(2,)]
+    assert ask(path, "PRAGMA user_version") == [(NEWEST,)]
     assert ask(path, "SELECT * FROM entries") == before
     store = Store(path, migrations)
     assert store.notice is None
@@ -413,7 +413,7 @@ def test_killed_in_a_migration_the_next_start_does_it_from_the_beginning(path: P
 
 
 def test_killed_in_a_backup_no_half_backup_counts(path: Path) -> None:
-    leave_version(path, 2)
+    leave_version(path, NEWEST)
     half = path.with_name("llmapp.backup-2025-01-01-000000-000000-v1.sqlite3.part")
     half.write_bytes(b"half")
     half.with_name(f"{half.name}-journal").write_bytes(b"its journal")
