@@ -58,10 +58,15 @@ class Kind:
 
 @dataclass(frozen=True)
 class Panel:
-    """The widgets; `files` is a button for each file that a job of this kind makes."""
+    """The widgets; `files` is a button for each file that a job of this kind makes.
+
+    `chosen` is the id of the job that is shown. Where the clock asks about one that was deleted a moment ago, Gradio
+    would refuse the value of `jobs` itself, with a traceback in the log.
+    """
 
     kind: Kind
     jobs: gr.Dropdown
+    chosen: gr.Textbox
     report: gr.HTML
     said: gr.HTML
     stop: gr.Button
@@ -79,13 +84,14 @@ class Panel:
 
     def outputs(self) -> list[Any]:
         """What the clock redraws."""
-        return [self.jobs, self.report, self.said, *self.buttons()]
+        return [self.jobs, self.chosen, self.report, self.said, *self.buttons()]
 
 
 def build_panel(kind: Kind) -> Panel:
     """Lay the panel out in the current column."""
     name = kind.name
     jobs = gr.Dropdown([], label=w(f"{name}.runs"), elem_id=f"{name}-runs", visible=False)
+    chosen = gr.Textbox("", visible=False)
     report = gr.HTML(elem_id=f"{name}-report", padding=False, js_on_load=PRESSED)
     said = gr.HTML(elem_id=f"{name}-said", padding=False)
     with gr.Row():
@@ -108,28 +114,30 @@ def build_panel(kind: Kind) -> Panel:
         elem_id=f"{name}-link",
     )
     hidden = hidden_button(f"{name}-download")
-    return Panel(kind, jobs, report, said, stop, resume, delete, share, unshare, link, files, hidden)
+    return Panel(kind, jobs, chosen, report, said, stop, resume, delete, share, unshare, link, files, hidden)
 
 
 def wire_panel(services: Services, opens: Sequence[Callable[..., Any]], panel: Panel) -> None:
     """Redraw it when the page or the tab opens, when another job is chosen, and as time goes by."""
     drawn = bind(look, services, panel, said=panel.said)
-    for event in (*opens, panel.jobs.input, gr.Timer(TICK_S).tick):
-        event(drawn, [panel.jobs], panel.outputs(), **QUIET)
+    panel.jobs.input(None, [panel.jobs], [panel.chosen], js="job => job", **QUIET)
+    panel.jobs.input(drawn, [panel.jobs], panel.outputs(), **QUIET)
+    for event in (*opens, gr.Timer(TICK_S).tick):
+        event(drawn, [panel.chosen], panel.outputs(), **QUIET)
     for button, act in ((panel.stop, _stop), (panel.resume, _resume), (panel.delete, _delete)):
-        button.click(bind(_act, services, panel, act, said=panel.said), [panel.jobs], panel.outputs(), **QUIET)
+        button.click(bind(_act, services, panel, act, said=panel.said), [panel.chosen], panel.outputs(), **QUIET)
     _wire_link(services, panel)
     for file, button in panel.files.items():
         first = (services, panel, file)
-        wire_download(button, panel.download, _take, first, [panel.jobs], [panel.said], panel.said)
+        wire_download(button, panel.download, _take, first, [panel.chosen], [panel.said], panel.said)
 
 
 def _wire_link(services: Services, panel: Panel) -> None:
     """A link is shown once, when it is made: of its secret only the hash is kept."""
     shown = [panel.link, panel.said, panel.share, panel.unshare]
-    made = panel.share.click(bind(_share, services, panel, said=panel.said), [panel.jobs], shown, **QUIET)
+    made = panel.share.click(bind(_share, services, panel, said=panel.said), [panel.chosen], shown, **QUIET)
     made.then(None, [panel.link], [panel.link], js=WHOLE_ADDRESS, **QUIET)
-    panel.unshare.click(bind(_unshare, services, panel, said=panel.said), [panel.jobs], shown, **QUIET)
+    panel.unshare.click(bind(_unshare, services, panel, said=panel.said), [panel.chosen], shown, **QUIET)
     panel.jobs.input(lambda: gr.update(value="", visible=False), None, [panel.link], **QUIET)
 
 
@@ -140,13 +148,14 @@ def look(services: Services, panel: Panel, job: str | None, request: gr.Request)
     if not jobs:
         hidden = gr.update(visible=False)
         empty = notice(say(f"{panel.kind.name}.no_runs", language))
-        none = {panel.jobs: gr.update(choices=[], value=None, visible=False), panel.report: empty}
+        none = {panel.jobs: gr.update(choices=[], value=None, visible=False), panel.chosen: "", panel.report: empty}
         return none | dict.fromkeys(panel.buttons(), hidden)
     status = next((s for s in jobs if s.id == job), jobs[0])
     choices = [(_title(services, s, owner, language), s.id) for s in jobs]
     made = made_files(services, status, owner)
     return {button: gr.update(visible=file in made) for file, button in panel.files.items()} | {
         panel.jobs: gr.update(choices=choices, value=status.id, visible=True),
+        panel.chosen: status.id,
         panel.report: report_html(services, panel.kind, status, owner, language),
         panel.stop: gr.update(visible=status.state not in ENDED),
         panel.resume: gr.update(visible=status.state in RESUMABLE),

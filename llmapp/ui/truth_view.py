@@ -64,18 +64,18 @@ def build() -> View:
 def wire(services: Services, opens: Sequence[Callable[..., Any]], panel: Panel, view: View) -> None:
     """Numbers of the panel's report open their rows; a label that is given another meaning changes the report."""
     refused: dict[str, Any] = {"said": view.said}
-    panel.report.click(bind(_pressed, services, view, **refused), [panel.jobs], view.shown(), **QUIET)
+    panel.report.click(bind(_pressed, services, view, **refused), [panel.chosen], view.shown(), **QUIET)
     for button, step in ((view.earlier, -PAGE), (view.later, PAGE)):
         button.click(bind(_turned, services, view, step, **refused), [view.place], view.shown(), **QUIET)
     offers = [view.meanings, view.value, view.label]
     changed = bind(_changed, services, panel, view, **refused)
-    panel.report.change(changed, [panel.jobs], [*offers, *view.shown()], **QUIET)
+    panel.report.change(changed, [panel.chosen], [*offers, *view.shown()], **QUIET)
     for event in opens:  # a report that was drawn before its tab was opened never changes
-        event(bind(_offered, services, panel, view, **refused), [panel.jobs], [*offers, view.said], **QUIET)
+        event(bind(_offered, services, panel, view, **refused), [panel.chosen], [*offers, view.said], **QUIET)
     picked = bind(_picked, services, view, **refused)
-    view.value.input(picked, [panel.jobs, view.value], [view.label, view.said], **QUIET)
+    view.value.input(picked, [panel.chosen, view.value], [view.label, view.said], **QUIET)
     mapped = bind(_mapped, services, panel, **refused)
-    view.label.input(mapped, [panel.jobs, view.value, view.label], [*panel.outputs(), view.said], **QUIET)
+    view.label.input(mapped, [panel.chosen, view.value, view.label], [*panel.outputs(), view.said], **QUIET)
 
 
 def agreement(truth: Mapping[str, Any], language: str) -> str:
