@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from ..errors import BadInput
 from ..tasks.columns import guess_means
 from ..tasks.metrics import score
@@ -55,16 +57,20 @@ def keep_compared(folder: Path, column: str, rows: Sequence[Compared], labels: S
 
 
 def remap(folder: Path, value: str, label: str) -> None:
-    """From now on this value of the table means that label, or none. Raises BadInput for what is not there."""
-    report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
-    found = report["truth"]
-    if value not in found["means"] or label not in ("", *found["labels"]):
-        raise BadInput("truth_unknown", value=value, label=label)
-    means = found["means"] | {value: label}
-    report["truth"] = _agreement(found["column"], found["pairs"], found["labels"], means)
-    part = folder / f"{REPORT}.part"
-    part.write_text(json.dumps(report, ensure_ascii=False), encoding="utf-8")
-    part.replace(folder / REPORT)
+    """From now on this value of the table means that label, or none. Raises BadInput for what is not there.
+
+    Two that come at once are done one after the other.
+    """
+    with FileLock(folder / f"{REPORT}.lock"):
+        report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+        found = report["truth"]
+        if value not in found["means"] or label not in ("", *found["labels"]):
+            raise BadInput("truth_unknown", value=value, label=label)
+        means = found["means"] | {value: label}
+        report["truth"] = _agreement(found["column"], found["pairs"], found["labels"], means)
+        part = folder / f"{REPORT}.part"
+        part.write_text(json.dumps(report, ensure_ascii=False), encoding="utf-8")
+        part.replace(folder / REPORT)
 
 
 def cell_rows(folder: Path, means: Mapping[str, str], truth: str, answer: str) -> Iterator[Compared]:

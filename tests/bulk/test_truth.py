@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -110,3 +111,11 @@ def test_a_column_that_can_not_hold_labels_is_said_before_a_model_is_loaded(
 
 def test_an_order_of_before_has_no_true_labels(tmp_path: Path) -> None:
     assert "truth" not in judge(tmp_path, truth="")
+
+
+def test_labels_mapped_at_once_are_all_kept(tmp_path: Path) -> None:
+    judge(tmp_path)
+    wishes = [("meh", "negative"), ("pos", "positive"), ("NEG", "")] * 20
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda wish: remap(tmp_path / "result", *wish), wishes))
+    assert report(tmp_path)["truth"]["means"] == {"meh": "negative", "pos": "positive", "NEG": ""}
