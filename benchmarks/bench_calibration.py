@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.calibration import calibration_error
 from benchmarks.data import Snippet, families, movie_snippets, side
 from llmapp.backend.adapters import WEIGHTS, attach
 from llmapp.backend.device import choose_precision, detect
@@ -91,11 +92,9 @@ def tempered(odds: Floats, by: float) -> Floats:
 def honesty(odds: Floats, truth: NDArray[np.int64]) -> dict[str, float]:
     """ECE over `BINS` equal widths of the likeliest label's probability, NLL, Brier score, and accuracy."""
     sure, right = odds.max(axis=1), odds.argmax(axis=1) == truth
-    bins = np.minimum((sure * BINS).astype(int), BINS - 1)
-    gaps = [abs(sure[bins == i].mean() - right[bins == i].mean()) * (bins == i).mean() for i in np.unique(bins)]
     one_hot = np.eye(odds.shape[1])[truth]
     scores = {
-        "ece": sum(gaps),
+        "ece": calibration_error(sure, right, BINS),
         "nll": likelihood_loss(odds, truth),
         "brier": ((odds - one_hot) ** 2).sum(axis=1).mean(),
         "accuracy": right.mean(),

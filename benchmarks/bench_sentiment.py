@@ -33,7 +33,7 @@ from .bench_chat import machine
 from .data import CACHE, Snippet, movie_snippets, rated
 from .data_en import apart, learned_from, sentences, tweets
 from .data_zh import chinese_reviews
-from .train_linear import LABELS, MODEL, calibration_error, sides, truths
+from .train_linear import LABELS, MODEL, miscalibration, sides, truths
 
 ADAPTER = "sentiment-en"
 ROOT = Path(__file__).parent.parent
@@ -73,7 +73,7 @@ def compared(engine: Engine, rows: Sequence[Snippet], peer: Peer | None) -> dict
         theirs = [peer(row.text) == (row.label == LABELS[1]) for row in rows]
         gain = 100 * (sum(ours) - sum(theirs)) / len(rows)
         found |= {**_share("peer", theirs), "gain": round(gain, 1), "p": mcnemar(theirs, ours)}
-    return {**found, "calibration_error": round(calibration_error(odds, truth), 3)}
+    return {**found, "calibration_error": round(miscalibration(odds, truth), 3)}
 
 
 def vader() -> Peer:

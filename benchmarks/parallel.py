@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 import bz2
-import hashlib
 import io
 import lzma
 import re
 import tarfile
-import urllib.request
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from .data import CACHE
+from .data import CACHE, DEBIAN, Package, fetched
 
 MIRROR = "http://deb.debian.org/debian/"
-GNOME = (
-    "pool/main/g/gnome-user-docs/gnome-user-docs_43.0-2_all.deb",
+_TRANSLATED = DEBIAN.url.removesuffix("en.xz")
+_GNOME = "gnome-user-docs_43.0-2_all.deb"
+GNOME = Package(
+    "gnome-user-docs",
+    _GNOME,
     "0d635a840747958ca84da778b40d341f1155603851f922c9a171f5a181d6a39f",
+    f"{MIRROR}pool/main/g/gnome-user-docs/{_GNOME}",
 )
-_I18N = "dists/bookworm/main/i18n/Translation-"
-ENGLISH = (f"{_I18N}en.xz", "a3d4a0bfd8e9242810b0885eda7c1a6e05dac15b333ddbaab03ba56f2dfa4bf0")
-DESCRIPTIONS: Mapping[str, tuple[str, str]] = {
-    "de": (f"{_I18N}de.bz2", "2cc65c7f8b85d8a2964c3735bbf86be79bfd3342ef8908150e268137fe5dac7f"),
-    "es": (f"{_I18N}es.bz2", "b093780b45057500d70ffaa61aaf2ec4ccb7cca2f7af7a678e79e0a5f49ab81f"),
-    "fr": (f"{_I18N}fr.bz2", "3248f0206d704300067e35cc2d4380dc1f1b418b5b9f446c3d42424b98d0abad"),
-    "zh_CN": (f"{_I18N}zh_CN.bz2", "00b02957001a5061887e3af4a6800e2ac6739e6a04b55e54db90cf2c5c2539e3"),
+DESCRIPTIONS: Mapping[str, Package] = {
+    language: Package(
+        "debian-descriptions",
+        f"Translation-{language}.bz2",
+        sha256,
+        f"{DEBIAN.url.removesuffix('en.xz')}{language}.bz2",
+    )
+    for language, sha256 in (
+        ("de", "2cc65c7f8b85d8a2964c3735bbf86be79bfd3342ef8908150e268137fe5dac7f"),
+        ("es", "b093780b45057500d70ffaa61aaf2ec4ccb7cca2f7af7a678e79e0a5f49ab81f"),
+        ("fr", "3248f0206d704300067e35cc2d4380dc1f1b418b5b9f446c3d42424b98d0abad"),
+        ("zh_CN", "00b02957001a5061887e3af4a6800e2ac6739e6a04b55e54db90cf2c5c2539e3"),
+    )
 }
 LANGUAGES = tuple(DESCRIPTIONS)
 _TEXTS = ("title", "desc", "p")
@@ -40,7 +48,7 @@ def gnome_help(language: str, cache: Path = CACHE) -> list[Pair]:
 
     Only of pages that are built alike in both languages, so that what stands together belongs together.
     """
-    pages = _pages(fetched(*GNOME, cache), ("C", language))
+    pages = _pages(fetched(GNOME, cache), ("C", language))
     both = [name for (tongue, name) in pages if tongue == "C" and (language, name) in pages]
     pairs = (pair for name in both for pair in _aligned(pages["C", name], pages[language, name]))
     return list(dict.fromkeys(pairs))
@@ -48,25 +56,11 @@ def gnome_help(language: str, cache: Path = CACHE) -> list[Pair]:
 
 def debian_descriptions(language: str, cache: Path = CACHE) -> list[Pair]:
     """Paragraphs of package descriptions, English and translated, where both have as many; no pair twice."""
-    english = _described(lzma.decompress(fetched(*ENGLISH, cache)))
-    translated = _described(bz2.decompress(fetched(*DESCRIPTIONS[language], cache)))
+    english = _described(lzma.decompress(fetched(DEBIAN, cache)))
+    translated = _described(bz2.decompress(fetched(DESCRIPTIONS[language], cache)))
     shared = [(english[key], translated[key]) for key in translated if key in english]
     pairs = (pair for one, other in shared if len(one) == len(other) for pair in zip(one, other, strict=True))
     return list(dict.fromkeys((a, b) for a, b in pairs if a != b and b))
-
-
-def fetched(path: str, sha256: str, cache: Path = CACHE) -> bytes:
-    """A file of the mirror, from the cache if it is there. Raises ValueError when it is not the pinned one."""
-    file = cache / path.rsplit("/", 1)[-1]
-    if not file.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        with urllib.request.urlopen(MIRROR + path, timeout=300) as answer:
-            file.write_bytes(answer.read())
-    data = file.read_bytes()
-    if hashlib.sha256(data).hexdigest() != sha256:
-        file.unlink()
-        raise ValueError(f"{file.name} is not the pinned file; it was deleted")
-    return data
 
 
 def _pages(deb: bytes, languages: tuple[str, ...]) -> dict[Pair, ET.Element]:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
+from benchmarks.calibration import calibration_error
 from benchmarks.data import Snippet, side
 from benchmarks.data_zh import chinese_reviews
 from llmapp.backend.device import choose_precision, detect
@@ -176,16 +177,13 @@ def quality(engine: LinearEngine, rows: Sequence[Snippet]) -> dict[str, Any]:
         "labels": {name: asdict(entry) for name, entry in scores.labels.items()},
         "interval": interval(right, len(truth)),
         "confusion": scores.confusion,
-        "calibration_error": calibration_error(odds, truths(rows)),
+        "calibration_error": miscalibration(odds, truths(rows)),
     }
 
 
-def calibration_error(odds: Numbers, truth: Numbers) -> float:
-    """Expected calibration error of the label that is said (Guo et al. 2017, arXiv:1706.04599), 10 equal bins."""
-    sure, right = np.maximum(odds, 1 - odds), (odds > 0.5) == (truth > 0)
-    bins = np.minimum((sure * BINS).astype(int), BINS - 1)
-    gaps = [abs(float((sure - right)[bins == each].sum())) for each in range(BINS)]
-    return sum(gaps) / len(truth)
+def miscalibration(odds: Numbers, truth: Numbers) -> float:
+    """Calibration error of the label that is said; `odds` of the positive one, `truth` 1 where it is positive."""
+    return calibration_error(np.maximum(odds, 1 - odds), (odds > 0.5) == (truth > 0), BINS)
 
 
 def sides(reviews: Sequence[tuple[Snippet, str]]) -> dict[str, list[Snippet]]:

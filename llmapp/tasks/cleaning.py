@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from ..backend.engine import Finish
 from .documents import WORD, count_words
+from .language import SPACELESS
 from .splitting import sentences
 
 CIRCLE = 6
 """Words in a row that no good sentence says twice; a word of Chinese or Japanese counts as three characters."""
 
-_SPACELESS = ("zh", "zh-Hant", "ja")
 _PREFACE = re.compile(
     r"\s*(?:(?:sure|certainly|of course)[,!.]\s*)?"
     r"(?:here(?:'s| is| are)\b[^:\n]{0,80}|(?:the |a |in )?(?:summary|headline|title)\b[^:\n]{0,40}):\s*",
@@ -76,7 +76,7 @@ def _kept(found: list[str], wish: Wish) -> tuple[list[str], bool]:
 
 
 def _circle(wish: Wish) -> int:
-    return 3 * CIRCLE if wish.language in _SPACELESS else CIRCLE
+    return 3 * CIRCLE if wish.language in SPACELESS else CIRCLE
 
 
 def _until_it_circles(sentence: str, circle: int) -> str:
@@ -97,9 +97,9 @@ def formed(parts: Sequence[str], form: str, language: str) -> str:
         return parts[0].strip(" #*\"'“”").rstrip(".。")
     if form == "bullets":
         return "\n".join(f"- {each}" for each in parts)
-    return ("" if language in _SPACELESS else " ").join(parts)
+    return ("" if language in SPACELESS else " ").join(parts)
 
 
 def joined(made: Sequence[str], wish: Wish) -> str:
     """Answers one after another, as one in the same form."""
-    return ("\n" if wish.form == "bullets" else "" if wish.language in _SPACELESS else " ").join(filter(None, made))
+    return ("\n" if wish.form == "bullets" else "" if wish.language in SPACELESS else " ").join(filter(None, made))

@@ -38,8 +38,10 @@ KINDS: dict[str, Kind] = {
 }
 """What can be read, by the end of a file's name."""
 
-_UNSPACED = "\\u0e00-\\u0eff\\u1000-\\u109f\\u1780-\\u17ff\\u3040-\\u30ff\\u3400-\\u9fff\\uf900-\\ufaff"
-WORD = f"(?:[{_UNSPACED}]|[^\\s{_UNSPACED}]+)"
+UNSPACED = "\\u0e00-\\u0eff\\u1000-\\u109f\\u1780-\\u17ff\\u3040-\\u30ff\\u3400-\\u9fff\\uf900-\\ufaff"
+"""Characters of scripts written without spaces, for a class in a pattern."""
+
+WORD = f"(?:[{UNSPACED}]|[^\\s{UNSPACED}]+)"
 """Pattern of a stretch between white space, or of one character of a script written without it."""
 
 _WORD = re.compile(WORD)

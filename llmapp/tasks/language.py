@@ -37,6 +37,9 @@ DETECTED = (
 NAMES = (*DETECTED, "zh-Hant")
 """Tags that have a name (`language.<tag>` in the word files), detected or not."""
 
+SPACELESS = ("zh", "zh-Hant", "ja")
+"""Tags of languages that set no spaces between words, nor between sentences."""
+
 _NO_TEXT = "zxx"  # the library's class for numbers, markup and identifiers
 _TRADITIONAL = {"hant", "tw", "hk", "mo"}
 _SAME = {"nb": "no", "nn": "no", "iw": "he", "in": "id", "cmn": "zh"}

@@ -16,7 +16,7 @@ from .alarms import alarms, quoted
 from .asking import request
 from .directions import PIVOT, Directions, default_target, directions, has_letters, offered, sides
 from .glossary import Term, hidden, missed, standing_in, terms
-from .language import Detection
+from .language import SPACELESS, Detection
 from .splitting import Parts, cells, lines, paragraphs, pieces, sentences
 
 __all__ = ["Aligned", "TranslationUpdate", "caveat", "default_target", "offered", "sides", "translate"]
@@ -30,7 +30,6 @@ BATCH = 8
 LONGEST = 256
 """Tokens of source written in one go; a longer sentence is cut into pieces between words."""
 
-_SPACELESS = ("zh", "zh-Hant", "ja")
 
 Segment = tuple[str, str]
 """A sentence and the language it is in."""
@@ -250,10 +249,10 @@ def _segments(engine: Engine, blocks: Parts, each: Sequence[str], longest: int) 
 
 def _respaced(gaps: tuple[str, ...], tongues: Sequence[str], way: Directions) -> tuple[str, ...]:
     """Gaps between the sentences of one line as the target writes them; all that hold a line end stay."""
-    after = "" if way.target in _SPACELESS else " "
+    after = "" if way.target in SPACELESS else " "
     changed = list(gaps)
     for place, (one, other) in enumerate(pairwise(tongues), start=1):
-        before = "" if one in _SPACELESS else " "
+        before = "" if one in SPACELESS else " "
         if one == other and one not in way.kept and gaps[place] == before:
             changed[place] = after
     return tuple(changed)

@@ -13,12 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, groupby, pairwise
 
+from ..documents import UNSPACED
 from ..splitting import sentences
 from .layout import Block
 
-_WIDE = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
-_TOKEN = re.compile(rf"[{_WIDE}]|(?:(?![{_WIDE}])\w)+(?:['’\-.](?:(?![{_WIDE}])\w)+)*|[^\w\s]")
-_WIDE_ONE = re.compile(f"[{_WIDE}]")
+_TOKEN = re.compile(rf"[{UNSPACED}]|(?:(?![{UNSPACED}])\w)+(?:['’\-.](?:(?![{UNSPACED}])\w)+)*|[^\w\s]")
+_WIDE_ONE = re.compile(f"[{UNSPACED}]")
 _MARKS = ".,;:!?。，；：！？ "
 
 

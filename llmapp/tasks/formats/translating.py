@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from ...backend.engine import Engine
 from ...messages import Message, message
+from ..alarms import quoted
 from ..language import detect, normalise
 from ..translate import TranslationUpdate, translate
 from .layout import Block, Layout
@@ -45,7 +46,9 @@ class FileUpdate:
             translated = [next(lines, unit.text) if unit.readable else unit.text for unit in its_units]
             made = _fitting(block, its_units, translated, self.known)
             if made is None:
-                kept.append(message("reason.translation_markup", sentence=_shortened("".join(block.texts))))
+                kept.append(
+                    message("reason.translation_markup", sentence=quoted(" ".join("".join(block.texts).split())))
+                )
             texts.append(made or block.texts)
         return texts, tuple(kept)
 
@@ -119,8 +122,3 @@ def _stretches(update: FileUpdate) -> Iterator[str]:
                 yield from unit.stretches
             else:
                 yield from unsure(unit, text)
-
-
-def _shortened(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 60 else f"{line[:57]}..."
