@@ -25,7 +25,7 @@ T = TypeVar("T")
 Arguments = Mapping[str, Any]
 MOST = 20
 """Calls that are shown for one result; beyond, a table is the way."""
-GIVEN = ("text", "message", "history", "sampling", "glossary", "model")
+GIVEN = ("text", "message", "history", "sampling", "model")
 """Arguments that are no settings, or are said elsewhere."""
 
 

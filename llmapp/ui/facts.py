@@ -57,11 +57,11 @@ def revision(whole: str) -> str:
 
 
 def settings_line(settings: Mapping[str, Any], language: str) -> str:
-    """`length: Short · form: Bullets`: what was set and is not empty, by the names of arguments."""
+    """`length: Short · form: Bullets`: what was set and is not empty, by the names of arguments. No glossary."""
     known = words(language)
     parts = []
     for name, value in settings.items():
-        if value in (None, "", [], ()):
+        if value in (None, "", [], ()) or name == "glossary":
             continue
         shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
         shown = known.get(f"{SECTIONS[name]}.{shown}", shown) if name in SECTIONS else shown

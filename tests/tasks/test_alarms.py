@@ -38,6 +38,7 @@ def test_what_looks_wrong_is_named(source, translation, code):
         (LONG, "老城区的图书馆每逢星期日以及全年所有公共假日都不对外开放。"),
         ("It has 1,250,000.5 lines.", "Es hat 1.250.000,5 Zeilen."),
         ("It has 12 500 lines.", "它有 12500 行。"),
+        ("Der Zug kommt um 10 Uhr.", "The train comes at 10:00."),
         ("On 2024-05-01 at 8.", "Am 1.5.2024 um 08 Uhr."),
         ("Call 112.", "请拨打１１２。"),
         ("Call 112.", "اتصل على ١١٢."),

@@ -44,6 +44,7 @@ def test_revisions(whole: str, shown: str) -> None:
 
 def test_settings_keep_zero_and_leave_out_what_is_empty() -> None:
     given = {"temperature": 0.0, "top_k": 50, "seed": None, "labels": ["a", "b"], "words": 120, "source": "de"}
+    given["glossary"] = [["file", "Datei", "de"]]  # as long as a person likes
     assert settings_line(given, "en") == "temperature: 0.0 · top-k: 50 · labels: a, b · words: 120 · from: German"
 
 
