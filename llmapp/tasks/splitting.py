@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, groupby
+from itertools import accumulate, chain, groupby
 from typing import overload
 
 import sentencex
@@ -25,6 +25,8 @@ _NOT_AN_END = {
     "fr": re.compile(r"(?:^|[\s(«])(?:MM?|Mmes?|Mlles?|St|Ste|av|chap|fig|vol|art)\.\s*$"),
     "pt": re.compile(r"(?:^|[\s(])(?:Av|av|n|pág|págs|cap|fig|vol|art|séc)\.\s*$"),
 }
+# White space of several bytes before a full stop, after a capital letter, makes sentencex 1.0.32 panic.
+_WIDE = re.compile(r"(?![\x00-\x7f])\s(?=\.)")
 # In Japanese a quotation that the sentence takes up again with one of these words has not ended it.
 _QUOTED = re.compile(r"[」』]$")
 _TAKEN_UP = re.compile(r"[とのをがはにでも]")
@@ -129,7 +131,8 @@ def _segments(text: str, language: str) -> Iterator[str]:
     """What sentencex finds, window by window; the last one is looked at again in the next."""
     start, size = 0, WINDOW
     while start < len(text):
-        found = sentencex.segment(language, text[start : start + size])
+        window = text[start : start + size]
+        found = _as_in(window, sentencex.segment(language, _WIDE.sub(" ", window)))
         if start + size < len(text):
             if len(found) == 1:
                 size *= 2
@@ -138,6 +141,12 @@ def _segments(text: str, language: str) -> Iterator[str]:
         yield from found
         start += sum(map(len, found))
         size = WINDOW
+
+
+def _as_in(text: str, segments: Iterable[str]) -> list[str]:
+    """What stands in `text` where the segments, which are as long together, are."""
+    ends = list(accumulate(map(len, segments)))
+    return [text[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
 def _mended(segments: Iterable[str], language: str) -> Iterator[str]:

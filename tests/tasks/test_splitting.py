@@ -111,6 +111,8 @@ def test_regional_and_unknown_tags_are_taken():
 
 
 @given(ANY_TEXT, st.sampled_from([*EXAMPLES, ""]))
+@example("Vitamin C\u00a0. Ja.", "de")
+@example("C\u2029.", "zh")
 def test_every_split_joins_back_to_the_input(text, language):
     for parts in (lines(text), cells(text), paragraphs(text), sentences(text, language)):
         assert parts.join() == "".join(parts.whole()) == text
