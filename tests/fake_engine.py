@@ -61,8 +61,9 @@ def by_letters(text: str) -> NDArray[np.float32]:
 class FakeEngine:
     """Implements `Engine`. Three functions say what it answers; it remembers what it was asked.
 
-    `batches` holds the sizes of `generate_batch` calls; `open_streams` counts streams neither finished nor
-    closed, `closed_early` those closed before their end. A prompt longer than the context raises ValueError.
+    `batches` holds the sizes of `generate_batch` calls, `streamed` those of `stream_batch`; `open_streams` counts
+    streams neither finished nor closed, `closed_early` those closed before their end. A prompt longer than the context
+    raises ValueError.
     """
 
     model: Model = MODEL
@@ -74,6 +75,7 @@ class FakeEngine:
     scored: list[ScoreRequest] = field(default_factory=list)
     encoded: list[str] = field(default_factory=list)
     batches: list[int] = field(default_factory=list)
+    streamed: list[int] = field(default_factory=list)
     open_streams: int = 0
     closed_early: int = 0
 
@@ -100,6 +102,20 @@ class FakeEngine:
             raise
         finally:
             self.open_streams -= 1
+
+    def stream_batch(self, requests: Sequence[Request]) -> Iterator[tuple[int, Piece]]:
+        self.streamed.append(len(requests))
+        streams = {row: self.stream(request) for row, request in enumerate(requests)}
+        try:
+            while streams:
+                for row in list(streams):
+                    piece = next(streams[row])
+                    if piece.finish:
+                        next(streams.pop(row), None)
+                    yield row, piece
+        finally:
+            for stream in streams.values():
+                stream.close()
 
     def generate_batch(self, requests: Sequence[Request]) -> list[str]:
         self.batches.append(len(requests))

@@ -128,6 +128,12 @@ class Engine(Protocol):
     def stream(self, request: Request) -> Iterator[Piece]:
         """Text as it is written. Closing the iterator ends generation within one token."""
 
+    def stream_batch(self, requests: Sequence[Request]) -> Iterator[tuple[int, Piece]]:
+        """Several texts as they are written together: pieces, each with the number of its request.
+
+        Each request has a last piece; what is not finished when the iterator is closed ends as with `stream`.
+        """
+
     def generate_batch(self, requests: Sequence[Request]) -> list[str]:
         """Whole answers, in order, computed together."""
 

@@ -102,6 +102,11 @@ class LinearEngine:
         del request
         raise self._can_not("write")
 
+    def stream_batch(self, requests: Sequence[Request]) -> Iterator[tuple[int, Piece]]:
+        """Raises CanNotRun."""
+        del requests
+        raise self._can_not("write")
+
     def generate_batch(self, requests: Sequence[Request]) -> list[str]:
         """Raises CanNotRun."""
         del requests

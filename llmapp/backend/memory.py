@@ -197,6 +197,12 @@ class Guard:
         with self._marked("writing", info.model) if needed > RISK * free else nullcontext():
             yield
 
+    def together(self, info: EngineInfo, tokens: int) -> int:
+        """Of so many tokens in one batch, those whose keys and values take at most half of what is free."""
+        needed = kv_bytes(info.model, info.precision, tokens)
+        room = RISK * self.free() if needed else 0
+        return tokens if needed <= room else int(tokens * room / needed)
+
     def spares(self, info: EngineInfo, tokens: int) -> bool:
         """True where keys and values of so many tokens are little beside what is free: they may stay for a while."""
         return kv_bytes(info.model, info.precision, tokens) <= SPARED * self.free()

@@ -10,7 +10,8 @@ import queue
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from functools import partial
 from typing import Any
 
@@ -26,7 +27,8 @@ from .memory import Guard, in_words
 from .prefix_cache import PrefixCache
 from .tokens import Answer, Appearing, Prompt, Tokens
 
-Put = Callable[[Piece], None]
+Put = Callable[[int, Piece], None]
+"""Takes a piece, with the number of the request that it belongs to."""
 
 EVERY_S = 0.15
 """Seconds between two pieces: it still flows to the eye, and who reads along wakes up 7 times a second at most."""
@@ -39,7 +41,7 @@ TOGETHER_ELSEWHERE = 32
 """Answers written at once: 8 gave four times the tokens of one on two cores; a card has room for more."""
 
 BATCH_TOKENS = 16_384
-"""Tokens in one batch, those to be written included: what bounds its keys and values."""
+"""Tokens in one batch, those to be written included: what bounds its keys and values, where memory does not."""
 
 
 WORK: dict[str, tuple[tuple[Kind, ...], str]] = {
@@ -80,15 +82,22 @@ class TorchEngine:
         Closing the iterator returns when generation has ended: within one token, or one part of a long prompt.
         While nothing new comes, empty pieces do. Raises TooLong, OutOfMemory, CanNotRun, BadInput.
         """
+        with closing(self.stream_batch([request])) as pieces:
+            for _, piece in pieces:
+                yield piece
+
+    def stream_batch(self, requests: Sequence[Request]) -> Generator[tuple[int, Piece], None, None]:
+        """Several texts as they are written, computed together in groups of similar length; else as `stream`."""
         self._check("write")
-        model = self._info.model
-        stream = _Stream(lambda put, cancel: in_words(model, lambda: self._write_one(request, put, cancel)))
-        self._streams.append(stream)
-        try:
-            yield from stream.pieces()
-        finally:
-            stream.stop()
-            self._streams.remove(stream)
+        for group in self._groups(requests):
+            stream = _Stream(len(group), partial(self._write_streams, [requests[i] for i in group]))
+            self._streams.append(stream)
+            try:
+                for row, piece in stream.pieces():
+                    yield group[row], piece
+            finally:
+                stream.stop()
+                self._streams.remove(stream)
 
     def generate_batch(self, requests: Sequence[Request]) -> list[str]:
         """Whole answers, in order, computed together in groups of similar length. Raises as `stream` does."""
@@ -138,21 +147,27 @@ class TorchEngine:
         if self._kind not in kinds:
             raise CanNotRun("wrong_kind", model=self._info.model.name, why=message(code))
 
-    def _write_one(self, request: Request, put: Put, cancel: threading.Event) -> None:
-        if self._kind == "seq2seq":
-            ((text, count),) = self._translated([request], cancel)
-            put(Piece(text, count, "cancelled" if cancel.is_set() else "stop"))
-            return
-        answer, pace = self._answer(request), _Pace()
+    def _write_streams(self, requests: Sequence[Request], put: Put, cancel: threading.Event) -> None:
+        in_words(self._info.model, lambda: self._write_pieces(requests, put, cancel))
 
-        def take(_: int, token: int) -> bool:
-            if answer.take(token) or (answer.ready and pace.due()):
-                put(Piece(answer.text(), answer.tokens, answer.finish))
+    def _write_pieces(self, requests: Sequence[Request], put: Put, cancel: threading.Event) -> None:
+        if self._kind == "seq2seq":
+            for row, (text, count) in enumerate(self._translated(requests, cancel)):
+                put(row, Piece(text, count, "cancelled" if cancel.is_set() else "stop"))
+            return
+        answers = [self._answer(request) for request in requests]
+        paces = [_Pace() for _ in requests]
+
+        def take(row: int, token: int) -> bool:
+            answer = answers[row]
+            if answer.take(token) or (answer.ready and paces[row].due()):
+                put(row, Piece(answer.text(), answer.tokens, answer.finish))
             return bool(answer.finish)
 
-        self._write([request], take, cancel)
-        if not answer.finish:
-            put(Piece(answer.text(), answer.tokens, "cancelled"))
+        self._write(requests, take, cancel)
+        for row, answer in enumerate(answers):
+            if not answer.finish:
+                put(row, Piece(answer.text(), answer.tokens, "cancelled"))
 
     def _write_group(self, requests: Sequence[Request]) -> list[str]:
         if self._kind == "seq2seq":
@@ -206,9 +221,10 @@ class TorchEngine:
             same = (request.languages, request.sampling.repetition_penalty)
             alike[same if self._kind == "seq2seq" else None].append(i)
         rows = TOGETHER.get(self._model.device.type, TOGETHER_ELSEWHERE)
+        most = self._guard.together(self._info, BATCH_TOKENS)
         for indices in alike.values():
             sizes = [self._size(requests[i]) for i in indices]
-            for batch in judging.by_length(sizes, rows, BATCH_TOKENS):
+            for batch in judging.by_length(sizes, rows, most):
                 yield [indices[i] for i in batch]
 
 
@@ -229,25 +245,22 @@ class _Pace:
 class _Stream:
     """Work in a thread of its own that puts pieces, and who takes them out; it can be stopped and then has ended."""
 
-    def __init__(self, work: Callable[[Put, threading.Event], None]) -> None:
+    def __init__(self, rows: int, work: Callable[[Put, threading.Event], None]) -> None:
         self._work = work
+        self._open = dict.fromkeys(range(rows), 0)
         self._cancel = threading.Event()
-        self._line: queue.SimpleQueue[Piece | BaseException] = queue.SimpleQueue()
+        self._line: queue.SimpleQueue[tuple[int, Piece] | BaseException] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="write")
 
-    def pieces(self) -> Iterator[Piece]:
+    def pieces(self) -> Iterator[tuple[int, Piece]]:
         """Starts the work. Its errors are raised here; an empty piece comes where there is nothing new."""
         self._thread.start()
-        last = Piece("", 0)
-        while not last.finish:
-            try:
-                got = self._line.get(timeout=PULSE_S)
-            except queue.Empty:
-                got = Piece("", last.tokens)
-            if isinstance(got, BaseException):
-                raise got
-            last = got
-            yield got
+        while self._open:
+            row, piece = self._next()
+            self._open[row] = piece.tokens
+            if piece.finish:
+                del self._open[row]
+            yield row, piece
 
     def stop(self) -> None:
         """Returns when the work has ended."""
@@ -255,8 +268,18 @@ class _Stream:
         if self._thread.is_alive():
             self._thread.join()
 
+    def _next(self) -> tuple[int, Piece]:
+        try:
+            got = self._line.get(timeout=PULSE_S)
+        except queue.Empty:
+            row, tokens = next(iter(self._open.items()))
+            return row, Piece("", tokens)
+        if isinstance(got, BaseException):
+            raise got
+        return got
+
     def _run(self) -> None:
         try:
-            self._work(self._line.put, self._cancel)
+            self._work(lambda row, piece: self._line.put((row, piece)), self._cancel)
         except BaseException as problem:  # raised where the pieces are taken
             self._line.put(problem)

@@ -38,27 +38,40 @@ class Memo:
 
     def stream(self, request: Request) -> Iterator[Piece]:
         """As the engine below; what was written before comes in one piece."""
-        key = self._key(request)
-        if key not in self._kept:
-            yield from self._written(key, request)
-            return
-        row = self._kept[key]
-        yield Piece(row["text"], row["tokens"], row["finish"])
+        with closing(self.stream_batch([request])) as pieces:
+            for _, piece in pieces:
+                yield piece
 
-    def _written(self, key: str, request: Request) -> Iterator[Piece]:
+    def stream_batch(self, requests: Sequence[Request]) -> Generator[tuple[int, Piece], None, None]:
+        """As the engine below, which is asked for what it has not written yet."""
+        keys = [self._key(request) for request in requests]
+        new = [number for number, key in enumerate(keys) if key not in self._kept]
+        for number in sorted(set(range(len(keys))) - set(new)):
+            row = self._kept[keys[number]]
+            yield number, Piece(row["text"], row["tokens"], row["finish"])
+        if new:
+            yield from self._written([keys[i] for i in new], [requests[i] for i in new], new)
+
+    def _written(
+        self, keys: Sequence[str], requests: Sequence[Request], numbers: Sequence[int]
+    ) -> Generator[tuple[int, Piece], None, None]:
+        """Pieces by the requests' numbers. What is left unfinished, but not because all stops, was enough."""
         # Engines stream from generators, whose close() the protocol's Iterator does not name.
-        stream = cast("Generator[Piece, None, None]", self._engine.stream(request))
-        text, tokens = "", 0
+        stream = cast("Generator[tuple[int, Piece], None, None]", self._engine.stream_batch(requests))
+        begun = dict.fromkeys(range(len(requests)), ("", 0))
         with closing(stream):
-            for piece in stream:
-                text, tokens = text + piece.text, piece.tokens
-                if piece.finish and piece.finish != "cancelled":
-                    self._keep([_row(key, text, tokens, piece.finish)])
+            for row, piece in stream:
+                begun[row] = (begun[row][0] + piece.text, piece.tokens)
+                if piece.finish:
+                    text, tokens = begun.pop(row)
+                    if piece.finish != "cancelled":
+                        self._keep([_row(keys[row], text, tokens, piece.finish)])
                 try:
-                    yield piece
+                    yield numbers[row], piece
                 except GeneratorExit:
-                    if not piece.finish and not self._stop():
-                        self._keep([_row(key, text, tokens, "stop")])
+                    if not self._stop():
+                        enough = {row: so_far for row, so_far in begun.items() if so_far[1]}
+                        self._keep([_row(keys[row], *so_far, "stop") for row, so_far in enough.items()])
                     raise
 
     def generate_batch(self, requests: Sequence[Request]) -> list[str]:

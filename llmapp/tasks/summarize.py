@@ -7,7 +7,7 @@ for. Knows no page and no weights; everything is read, and how much so far is in
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import cast
@@ -34,6 +34,9 @@ PART = 1024
 
 PART_SENTENCES = 3
 """Sentences kept of each part."""
+
+TOGETHER = 8
+"""Parts read at once: what is lost at most when long work is killed."""
 
 WORDS = 18
 """Words that a sentence has, about."""
@@ -121,22 +124,38 @@ def summarize(engine: Engine, text: str, options: SummaryOptions | None = None) 
         yield update
         if len(pieces) == 1:
             break
-        short = []
-        for piece in pieces:
-            answer = ""
-            for written, _ in _answers(engine, piece, part):
-                answer = written
-                yield update
-            short.append(answer)
-            read = min(update.words_total, update.words_read + count_words(piece))
-            outline = tuple(short) if round_ == 0 else update.outline
-            update = replace(update, done_parts=update.done_parts + 1, words_read=read, outline=outline)
+        short: list[str] = []
+        for first in range(0, len(pieces), TOGETHER):
+            some = pieces[first : first + TOGETHER]
+            update, answers = yield from _mapped(engine, some, part, update, keep=round_ == 0)
+            short += answers
         text = "\n".join(short)
     else:
         raise RuntimeError(f"{ROUNDS} rounds did not shorten the text enough")
     update = replace(update, words_read=update.words_total)
     for answer, finish in _as_long_as_asked(engine, text, wish):
         yield replace(update, text=answer, done_parts=update.parts - (not finish), finish=finish)
+
+
+def _mapped(
+    engine: Engine, pieces: Sequence[str], wish: Wish, before: SummaryUpdate, keep: bool
+) -> Generator[SummaryUpdate, None, tuple[SummaryUpdate, list[str]]]:
+    """Yields how far the reading of all pieces together is, from `before` on; returns that and what is said of each.
+
+    `keep`: what is said belongs to the outline, which has no gaps.
+    """
+    answers, open_rows, update = [""] * len(pieces), list(range(len(pieces))), before
+    for row, answer, finish in _answers(engine, pieces, wish):
+        answers[row] = answer
+        if finish:
+            open_rows.remove(row)
+            read = min(update.words_total, update.words_read + count_words(pieces[row]))
+            update = replace(update, done_parts=update.done_parts + 1, words_read=read)
+        if finish and keep:
+            ready = open_rows[0] if open_rows else len(pieces)
+            update = replace(update, outline=(*before.outline, *answers[:ready]))
+        yield update
+    return update, answers
 
 
 def own_language(text: str) -> str:
@@ -198,7 +217,7 @@ def _as_long_as_asked(engine: Engine, text: str, wish: Wish) -> Iterator[tuple[s
     """`_answers`; where they stay far below the words asked for, again from smaller pieces of the text together."""
     got = ""
     end: Finish = ""
-    for got, end in _answers(engine, text, wish):
+    for _, got, end in _answers(engine, [text], wish):
         yield got, "" if wish.words else end
     if not wish.words:
         return
@@ -212,25 +231,33 @@ def _as_long_as_asked(engine: Engine, text: str, wish: Wish) -> Iterator[tuple[s
             if left < (1 - ENOUGH) * wish.words:
                 break
             each = replace(wish, words=min(left, count_words(piece)), sentences=min(PART_SENTENCES, _sentences(left)))
-            for answer, finish in _answers(engine, piece, each):
+            for _, answer, finish in _answers(engine, [piece], each):
                 yield joined([*made, answer], wish), ""
                 end = finish
             made.append(answer)
     yield joined(made, wish), end
 
 
-def _answers(engine: Engine, text: str, wish: Wish) -> Iterator[tuple[str, Finish]]:
-    """What is written so far, cleaned, and why it ended; the last has a reason."""
+def _answers(engine: Engine, texts: Sequence[str], wish: Wish) -> Iterator[tuple[int, str, Finish]]:
+    """What is written so far about which text, cleaned, and why it ended; the last about each has a reason."""
+    # Engines stream from generators, whose close() the protocol's Iterator does not name.
+    requests = [_request(engine, text, wish) for text in texts]
+    stream = cast("Generator[tuple[int, Piece], None, None]", engine.stream_batch(requests))
+    raw = dict.fromkeys(range(len(texts)), "")
+    with closing(stream):
+        for row, piece in stream:
+            if row not in raw:
+                continue
+            raw[row] += piece.text
+            answer, enough = cleaned(raw[row], wish, piece.finish)
+            yield row, answer, "stop" if enough else piece.finish
+            if enough or piece.finish:
+                del raw[row]
+            if not raw:
+                return
+
+
+def _request(engine: Engine, text: str, wish: Wish) -> Request:
     model = engine.info.model
     most = min(SENTENCE * wish.sentences, max(16, engine.count_tokens(text) // (1 if wish.words else 2)))
-    sampling = Sampling(temperature=0.0, max_new_tokens=most)
-    # Engines stream from generators, whose close() the protocol's Iterator does not name.
-    stream = cast("Generator[Piece, None, None]", engine.stream(Request(_prompt(model, text, wish), sampling)))
-    raw = ""
-    with closing(stream):
-        for piece in stream:
-            raw += piece.text
-            answer, enough = cleaned(raw, wish, piece.finish)
-            yield answer, "stop" if enough else piece.finish
-            if enough:
-                return
+    return Request(_prompt(model, text, wish), Sampling(temperature=0.0, max_new_tokens=most))

@@ -129,6 +129,44 @@ def test_a_batch_keeps_order_and_each_request_its_own_settings(engine: TorchEngi
     assert together == [whole(engine.stream(request)) for request in requests]
 
 
+def test_what_is_streamed_together_is_what_each_request_is_answered_alone(engine: TorchEngine) -> None:
+    requests = [greedy("The quick brown fox", 20), drawn(seed=3), greedy("I", 5)] * 4
+    texts, ends = [""] * len(requests), [0] * len(requests)
+    for row, piece in engine.stream_batch(requests):
+        assert not ends[row]
+        texts[row] += piece.text
+        ends[row] += bool(piece.finish)
+    assert texts == [whole(engine.stream(request)) for request in requests]
+    assert set(ends) == {1}
+
+
+def test_closing_ends_all_that_is_streamed_together(endless: TorchEngine) -> None:
+    stream = endless.stream_batch([greedy(HELLO, 30_000), greedy("One, two,", 30_000)])
+    begun = set()
+    while len(begun) < 2:
+        row, piece = next(stream)
+        begun |= {row} if piece.text else set()
+    stream.close()
+    assert not any(thread.name == "write" for thread in threading.enumerate())
+
+
+def test_fewer_are_written_together_where_memory_is_short(engine: TorchEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    requests = [greedy("I love", 20)] * 8
+    sizes: list[int] = []
+    write = engine._write_group
+
+    def watched(group: list[Request]) -> list[str]:
+        sizes.append(len(group))
+        return write(group)
+
+    monkeypatch.setattr(engine, "_write_group", watched)
+    engine.generate_batch(requests)
+    assert sizes == [8]
+    monkeypatch.setattr(engine._guard, "together", lambda info, tokens: 3 * engine._size(requests[0]))
+    engine.generate_batch(requests)
+    assert sizes == [8, 3, 3, 2]
+
+
 def test_a_stop_string_ends_stream_and_batch(engine: TorchEngine) -> None:
     plain = whole(engine.stream(greedy("I love", 40)))
     stop = plain[5:8]

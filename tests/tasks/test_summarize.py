@@ -12,6 +12,7 @@ from llmapp.tasks.summarize import (
     FORMS,
     LENGTHS,
     PART_SENTENCES,
+    TOGETHER,
     SummaryOptions,
     SummaryUpdate,
     summarize,
@@ -185,6 +186,18 @@ def test_a_text_longer_than_the_context_is_read_to_its_end():
     read = [update.words_read for update in updates]
     assert read == sorted(read)
     assert updates[-1].words_read == updates[-1].words_total == 400
+
+
+def test_parts_are_read_together():
+    engine = says("It rains. It pours. It ends. It goes on and on.", context=256)
+    updates = list(summarize(engine, "\n\n".join([TEXT] * 12)))
+    *parts, rest, final = engine.streamed
+    assert parts == [TOGETHER] * len(parts)
+    assert (0 < rest <= TOGETHER, final) == (True, 1)
+    assert len(updates[-1].outline) == sum(parts) + rest
+    assert set(updates[-1].outline) == {"It rains. It pours. It ends."}
+    done = [update.done_parts for update in updates]
+    assert set(range(updates[-1].parts)) == set(done[:-1])
 
 
 def test_a_long_text_takes_several_rounds_and_each_is_shorter():
