@@ -5,8 +5,8 @@ Does not know jobs, processes or the page.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, nullcontext, suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -87,16 +87,25 @@ def _receipts(work: Ordered, pool: Pool, made: SummaryUpdate, text: str) -> tupl
 def translate_document(work: Ordered, pool: Pool) -> Outcome:
     """Translate as `work.todo` says: {"model", "options" {"target", "source", "columns"}, "language"}.
 
-    Raises LlmappError. What is made has the format of what was given; of a PDF or a workbook, its text.
+    With {"onward"} that model goes on from English. Raises LlmappError. What is made has the format of what was given;
+    of a PDF or a workbook, its text.
     """
     document, options = _read(work), dict(work.todo["options"])
     layout = _layout(work, document, options.pop("columns", ()))
-    update = _last(
-        work, pool, "translating", lambda engine: translate_layout(engine, layout, **options), _sentences_done
-    )
+    begin = partial(_translation, work=work, pool=pool, layout=layout, options=options)
+    update = _last(work, pool, "translating", begin, _sentences_done)
     work.phase("saving")
     save_report(work, _translated(work, document, layout, update))
     return "done" if update and update.finished else "stopped"
+
+
+def _translation(
+    engine: Engine, work: Ordered, pool: Pool, layout: Layout, options: Mapping[str, Any]
+) -> Iterator[FileUpdate]:
+    second = work.todo.get("onward")
+    with pool.lease(second, work.owner) if second else nullcontext() as lent:
+        onward = _remembering(work, lent, "onward") if lent else None
+        yield from translate_layout(engine, layout, onward=onward, **options)
 
 
 def _layout(work: Ordered, document: Document, columns: Sequence[str]) -> Layout:
@@ -144,10 +153,13 @@ def _last(
 
     def use(engine: Engine) -> T | None:
         work.phase(phase)
-        memo = Memo(engine, work.folder("checkpoints") / "answers.jsonl", work.stop_asked)
-        return _followed(work, begin(memo), count)
+        return _followed(work, begin(_remembering(work, engine, "answers")), count)
 
     return with_model(work, pool, use)
+
+
+def _remembering(work: Ordered, engine: Engine, name: str) -> Memo:
+    return Memo(engine, work.folder("checkpoints") / f"{name}.jsonl", work.stop_asked)
 
 
 def _followed(work: Ordered, updates: Iterator[T], count: Callable[[T], tuple[int, int]]) -> T | None:

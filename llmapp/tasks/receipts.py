@@ -34,6 +34,7 @@ Chosen by `benchmarks.bench_receipts --bounds`.
 NEARLY = 0.8
 """Share of the best likeness from which further sources are shown."""
 
+_THOUSANDS = re.compile(r"[.,](?=[0-9]{3}(?![0-9]))")
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 _NAME = re.compile(r"(?<![\w'’])[^\W\d_][\w&]*(?:[-'’][^\W\d_]\w*)*")
 
@@ -150,5 +151,5 @@ def _plain(text: str) -> str:
 
 
 def _bare(number: str) -> str:
-    """1,000 and 1.000 and 1000 are one number."""
-    return number.replace(",", "").replace(".", "").replace(":", "")
+    """1,000 and 1.000 and 1000 are one number, 1.5 and 1,5 too; 15 is another."""
+    return _THOUSANDS.sub("", number).replace(",", ".").replace(":", ".")

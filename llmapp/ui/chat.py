@@ -20,6 +20,7 @@ from .chat_page import Given, Page, Updates
 from .chat_shelf import build_shelf, wire_shelf
 from .chat_turn import Shown, answer, attachments
 from .events import PRIVATE, QUIET, bind
+from .keeping import Keeping, build_keeping, wire_keeping
 from .line import Waiter, Work, wire_line
 from .model_choice import AUTO, auto, model_choices, offered_models, resolve, wanted
 from .notice import notice
@@ -66,6 +67,7 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
             )
             status = gr.HTML(elem_id="chat-status", elem_classes="quiet", padding=False)
             call = gr.HTML(elem_id="chat-call", padding=False)
+            keeping = build_keeping("chat", _right_answer)
             proceed = gr.Button(w("chat.continue"), visible=False, size="sm", elem_id="continue")
             box = gr.MultimodalTextbox(
                 {"text": "", "files": []},
@@ -85,7 +87,9 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
             model, why, system, knobs = _options(services)
         place = gr.Textbox("", visible=False)
     # It changes when an answer begins and ends, and when another conversation is opened.
-    place.change(bind(_call, services), [place], [call], **QUIET)
+    shown = [call, *keeping.offers(), keeping.right]
+    place.change(bind(_about_last, services, call, keeping), [place], shown, **QUIET)
+    wire_keeping(services, (demo.load, tab.select), keeping)
     page = Page(chatbot, box, status, proceed, place, model, system, knobs, shelf)
     _wire(services, demo, page)
     for key, button in zip(EXAMPLES, tries, strict=True):
@@ -254,7 +258,7 @@ def _answer(
         page.box: gr.update(value={"text": "", "files": []}, **BUSY),
         page.proceed: gr.update(visible=False),
     }
-    with services.turns.begin(page_key(request, "chat")) as turn:
+    with services.turns.begin(page_key(request, "chat"), conversation.id) as turn:
         for shown in answer(services, owner, conversation, asked, turn.stop):
             if turn.left.is_set():
                 if shown.finished:
@@ -338,14 +342,22 @@ def follow(services: Services, page: Page, place: str, request: gr.Request) -> I
     yield {page.proceed: gr.skip()}  # Gradio draws the last one again when it ends, over what the page turned to
 
 
-def _call(services: Services, place: str, request: gr.Request) -> str:
-    """The last answer as an API call, below the conversation."""
+def _right_answer() -> gr.Textbox:
+    return gr.Textbox(
+        label=w("keep.answer"), info=w("keep.answer_info"), lines=4, max_lines=12, elem_id="chat-right-answer"
+    )
+
+
+def _about_last(services: Services, call: gr.HTML, keeping: Keeping, place: str, request: gr.Request) -> Updates:
+    """Below the conversation: the last answer as an API call, and to be corrected and kept."""
     owner = owner_of(services.settings, request)
     try:
         entries = services.conversations.get(owner, place.partition(":")[0]).entries
     except NotFound:  # a new one, or deleted meanwhile
-        return ""
-    return folded_call(request, "chat", chat_view.asked_again(entries))
+        entries = ()
+    asked, answered = chat_view.example(entries)
+    code = folded_call(request, "chat", chat_view.asked_again(entries))
+    return {call: code, keeping.right: answered, **keeping.offered(asked)}
 
 
 def _closed(services: Services, request: gr.Request) -> None:

@@ -73,8 +73,11 @@ def wire_shelf(services: Services, page: Page, show: Show) -> None:
     """Connect the shelf to the conversation shown beside it."""
     shelf, outputs = page.shelf, page.outputs()
     # Emptied in the browser at once: a message sent before the server answers must not land in the old one.
-    emptied = shelf.new.click(None, None, [page.place, page.chatbot, page.status], js="() => ['', [], '']", **QUIET)
-    emptied.then(bind(_open_new, services, page, show, said=page.status), [page.place], outputs, **QUIET)
+    leaving = gr.Textbox("", visible=False)
+    emptied = shelf.new.click(
+        None, [page.place], [leaving, page.place, page.chatbot, page.status], js="place => [place, '', [], '']", **QUIET
+    )
+    emptied.then(bind(_open_new, services, page, show, said=page.status), [leaving], outputs, **QUIET)
     shelf.list.input(
         bind(_open, services, page, show, said=page.status), [shelf.list], [*outputs, shelf.title], **QUIET
     )
@@ -101,11 +104,14 @@ def _identity(place: str) -> str:
     return place.partition(":")[0]
 
 
-def _open_new(services: Services, page: Page, show: Show, place: str, request: gr.Request) -> dict[Any, Any]:
-    if place:  # a message was sent meanwhile: the new conversation has begun
+def _open_new(services: Services, page: Page, show: Show, leaving: str, request: gr.Request) -> dict[Any, Any]:
+    """What the page empties itself; a message that was sent before this came stays, with its place in the line."""
+    key = page_key(request, "chat")
+    services.turns.leave(key, _identity(leaving or ""))
+    if services.turns.running(key):
         return {page.proceed: gr.update(visible=False)}
-    services.turns.leave(page_key(request, "chat"))
-    return show(services, page, owner_of(services.settings, request), "", language_of(request))
+    updates = show(services, page, owner_of(services.settings, request), "", language_of(request))
+    return {widget: update for widget, update in updates.items() if widget is not page.status}
 
 
 def _open(services: Services, page: Page, show: Show, chosen: str, request: gr.Request) -> dict[Any, Any]:

@@ -49,6 +49,13 @@ def asked_again(entries: Sequence[Entry]) -> list[dict[str, Any]]:
     return [{**given, "system": meta["system"], "sampling": meta["sampling"]}]
 
 
+def example(entries: Sequence[Entry]) -> tuple[str, str]:
+    """The last message as the model read it, and its answer; two empty ones where there is no whole answer."""
+    if len(entries) < 2 or entries[-1].state == "writing" or not entries[-1].text:
+        return "", ""
+    return _read(entries[-2]), entries[-1].text
+
+
 def _read(entry: Entry) -> str:
     """A message as the model read it, with its files, which all fitted."""
     documents = [Document(**item) for item in entry.meta.get("attachments", ())]

@@ -12,12 +12,14 @@ from typing import Any
 from ..messages import say
 from .charts import columns, rows, shares
 from .facts import facts_line
+from .label_words import label_word
 from .notice import notice, quiet
 from .truth_view import agreement
 
 
 def card(report: Mapping[str, Any], language: str) -> str:
     """The whole report as HTML."""
+    report = _in_words(report, language)
     said = notice(say("judge_table.done", language, judged=report["judged"], rows=report["rows"]), "good")
     if report["failed"]:
         said += notice(say("judge_table.failed", language, failed=report["failed"]))
@@ -33,6 +35,25 @@ def card(report: Mapping[str, Any], language: str) -> str:
         quiet(facts_line(report["made"], language)),
     ]
     return said + "".join(parts)
+
+
+def _in_words(report: Mapping[str, Any], language: str) -> Mapping[str, Any]:
+    """With labels as the page calls them; what is said of true labels finds its own words."""
+
+    def counted(counts: Mapping[str, int]) -> dict[str, int]:
+        return {label_word(label, language): count for label, count in counts.items()}
+
+    counts = {name: counted(report[name]) for name in ("labels", "fits") if name in report}
+    bars = {
+        name: {**report[name], "bars": [(title, counted(each)) for title, each in report[name]["bars"]]}
+        for name in ("date", "group")
+        if name in report
+    }
+    rows = {
+        name: [{**row, "label": label_word(row["label"], language)} for row in report[name]]
+        for name in ("certain", "doubtful")
+    }
+    return {**report, **counts, **bars, **rows}
 
 
 def _shares(report: Mapping[str, Any], language: str) -> str:

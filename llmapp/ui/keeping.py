@@ -31,10 +31,14 @@ SHOWN, CUT = 200, 120
 
 @dataclass(frozen=True)
 class Keeping:
-    """The widgets; `row` is shown once there is a result to correct, `shelf` once something is kept."""
+    """The widgets; `row` is shown once there is a result to correct, `shelf` once something is kept.
+
+    `given` is what the shown result was made of, whatever stands in the tab's box by now.
+    """
 
     task: Task
-    row: gr.Column
+    row: gr.Column | gr.Accordion
+    given: gr.State
     right: gr.Dropdown | gr.Textbox
     keep: gr.Button
     said: gr.HTML
@@ -49,11 +53,26 @@ class Keeping:
         """What changes when something is kept or deleted."""
         return [self.said, self.shelf, self.which]
 
+    def offers(self) -> list[Any]:
+        """What `offered` changes."""
+        return [self.row, self.given]
 
-def build_keeping(task: Task, right: Callable[[], gr.Dropdown | gr.Textbox]) -> Keeping:
-    """Lay it out below a result; `right` makes the widget with the corrected answer."""
-    with gr.Column(visible=False, elem_id=f"{task}-keep-row") as row:
-        answer = right()
+    def offered(self, given: str) -> dict[Any, Any]:
+        """A result of `given` can be corrected now; of an empty one there is none."""
+        return {self.row: gr.update(visible=bool(given)), self.given: given}
+
+
+def build_keeping(task: Task, right: Callable[[], gr.Dropdown | gr.Textbox] | gr.Textbox) -> Keeping:
+    """Lay it out below a result; `right` makes the widget with the corrected answer, or is the result itself.
+
+    Below a chat it is folded: not every answer is to be corrected.
+    """
+    with _row(task) as row:
+        if isinstance(right, gr.Textbox):
+            answer: gr.Dropdown | gr.Textbox = right
+            gr.Markdown(w("keep.hint"), elem_classes="quiet")
+        else:
+            answer = right()
         keep = gr.Button(w("keep.keep"), size="sm", elem_id=f"{task}-keep")
     said = gr.HTML(elem_id=f"{task}-kept-said", padding=False)
     with gr.Accordion(w("keep.shelf"), open=False, visible=False, elem_id=f"{task}-kept") as shelf:
@@ -63,14 +82,22 @@ def build_keeping(task: Task, right: Callable[[], gr.Dropdown | gr.Textbox]) -> 
             delete_all = gr.Button(w("keep.delete_all"), size="sm", variant="stop", elem_id=f"{task}-kept-delete-all")
             take = gr.Button(w("job.take_csv"), size="sm", elem_id=f"{task}-kept-take")
     download = hidden_button(f"{task}-kept-download")
-    return Keeping(task, row, answer, keep, said, shelf, which, delete, delete_all, take, download)
+    given = gr.State("")
+    return Keeping(task, row, given, answer, keep, said, shelf, which, delete, delete_all, take, download)
 
 
-def wire_keeping(services: Services, opens: Sequence[Callable[..., Any]], keeping: Keeping, given: gr.Textbox) -> None:
-    """`given` holds what the answer is for."""
+def _row(task: Task) -> gr.Column | gr.Accordion:
+    name = f"{task}-keep-row"
+    if task == "chat":
+        return gr.Accordion(w("keep.correct"), open=False, visible=False, elem_id=name)
+    return gr.Column(visible=False, elem_id=name)
+
+
+def wire_keeping(services: Services, opens: Sequence[Callable[..., Any]], keeping: Keeping) -> None:
+    """What its buttons do, and the shelf as it is when the page or the tab is opened."""
     said = keeping.said
     kept = bind(_keep, services, keeping, said=said)
-    keeping.keep.click(kept, [given, keeping.right], keeping.outputs(), **QUIET)
+    keeping.keep.click(kept, [keeping.given, keeping.right], keeping.outputs(), **QUIET)
     for event in opens:
         event(bind(shelf, services, keeping, said=said), None, keeping.outputs(), **QUIET)
     deleted = bind(_delete, services, keeping, said=said)
@@ -107,8 +134,9 @@ def _keep(services: Services, keeping: Keeping, given: str, right: str | None, r
     services.guard.size(request, len(f"{given}{right}".encode()))
     count = services.examples.keep(owner_of(services.settings, request), keeping.task, given, right)
     shown = {name: " ".join(part.split())[:CUT] for name, part in (("text", given), ("output", right))}
-    said = notice(tell(request, "keep.kept", **shown, count=count), "good")
-    teach = notice(tell(request, "keep.teach")) if keeping.task == "sentiment" else ""
+    labelled = keeping.task == "sentiment"
+    said = notice(tell(request, "keep.kept" if labelled else "keep.kept_pair", **shown, count=count), "good")
+    teach = notice(tell(request, "keep.teach")) if labelled else ""
     return shelf(services, keeping, request) | {keeping.said: said + teach}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, MutableMapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import gradio as gr
@@ -21,14 +22,14 @@ from .words import w
 from .work import Made, stream
 
 
-def choices(services: Services, model_id: str = "", by_english: bool = False) -> tuple[list[Any], list[Any]]:
-    """For both sides: what a model offers; without one what any model does that is here or packaged.
+def choices(services: Services, model_id: str = "") -> tuple[list[Any], list[Any]]:
+    """For both sides: what a model reaches, by itself or by way of English with another that is here.
 
-    `by_english`: also what it reaches together with another model that is here.
+    Without a model it is what any does that is here or packaged.
     """
     if model_id:
         model = services.catalog.model(model_id)
-        found = [sides(model)] + (_chained(model, _here(services)) if by_english else [])
+        found = [sides(model), *_chained(model, _here(services))]
     else:
         every = services.catalog.models("translate")
         found = [sides(m) for m in every if m.packaged or services.sources.where(m)]
@@ -47,10 +48,10 @@ def chosen(value: str) -> str:
     return "" if value == AUTO else value
 
 
-def offered(services: Services, by_english: bool, name: str, source: str, target: str, request: gr.Request) -> Any:
+def offered(services: Services, name: str, source: str, target: str, request: gr.Request) -> Any:
     """Updates for both sides when a model was picked: what is chosen stays where the model has it."""
     found = None if name == AUTO else services.catalog.resolve(name, owner_of(services.settings, request))[0]
-    both = zip(choices(services, found.id if found else "", by_english), (source, target), strict=True)
+    both = zip(choices(services, found.id if found else ""), (source, target), strict=True)
     return tuple(
         gr.update(choices=each, value=chosen if chosen in {code for _, code in each} else AUTO) for each, chosen in both
     )
@@ -66,19 +67,25 @@ def translation(
     known: MutableMapping[str, Written] | None = None,
 ) -> Iterator[Message | Made[TranslationUpdate]]:
     """The moments of a translation from `languages[0]` to `languages[1]`, each empty where it is to be found."""
-    chosen, owner = wanted(services, "translate", name, request), owner_of(services.settings, request)
-    model = services.catalog.resolve(chosen, owner)[0]
-    first, second = way(model, _here(services), _pair(text, *languages), free=name in ("", AUTO))
+    first, second = route(services, request, name, text, languages)
+    owner = owner_of(services.settings, request)
 
     def work(engine: Engine) -> Iterator[TranslationUpdate]:
         source, target = languages
-        if second is None:
-            yield from translate(engine, text, target, source, glossary=glossary, known=known)
-            return
-        with services.pool.lease(second.id, owner) as onward:
+        with services.pool.lease(second, owner) if second else nullcontext() as onward:
             yield from translate(engine, text, target, source, glossary=glossary, known=known, onward=onward)
 
-    return stream(services, request, "translate", chosen if first == model else first.id, work)
+    return stream(services, request, "translate", first, work)
+
+
+def route(
+    services: Services, request: gr.Request | None, name: str, text: str, languages: tuple[str, str]
+) -> tuple[str, str]:
+    """What translates a text, by name: a model or an adapter, and the model that goes on from English, if any."""
+    chosen, owner = wanted(services, "translate", name, request), owner_of(services.settings, request)
+    model = services.catalog.resolve(chosen, owner)[0]
+    first, second = way(model, _here(services), _pair(text, *languages), free=name in ("", AUTO))
+    return chosen if first == model else first.id, second.id if second else ""
 
 
 def way(model: Model, here: Sequence[Model], pair: tuple[str, str], free: bool) -> tuple[Model, Model | None]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from html import escape
 
 from ..messages import say
 from ..tasks.mood import Mood
 from .charts import legend, tones
+from .label_words import label_word
 
 CUT = 300
 """Characters shown of a sentence."""
@@ -17,6 +19,7 @@ def mood_strip(moods: Sequence[Mood], language: str) -> str:
     """HTML; a block is as wide as its sentence is long, as strong as its label is likely. Nothing for one sentence."""
     if len(moods) < 2:
         return ""
+    moods = [replace(each, label=label_word(each.label, language)) for each in moods]
     tone = tones(sorted({each.label for each in moods}))
     blocks = "".join(_block(each, tone[each.label]) for each in moods)
     items = "".join(f"<li dir='auto'><b>{escape(_said(each))}</b> {escape(_cut(each.text))}</li>" for each in moods)

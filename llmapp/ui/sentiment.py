@@ -73,7 +73,7 @@ class Page:
             self.why,
             self.words,
             self.made,
-            self.keeping.row,
+            *self.keeping.offers(),
             self.keeping.right,
         ]
         return [*shown, self.given.run, self.given.stop]
@@ -128,7 +128,7 @@ def _build_text(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
     page = Page(given, labels, several, each_line, status, bars, table, strip, why, words, made, keeping)
     work = Work([(run_button.click, run), (why.click, explained)], page, page.inputs(), page.outputs())
     wire_given(services, demo, tab, "sentiment", page.given, status, work)
-    wire_keeping(services, (demo.load, tab.select), keeping, text)
+    wire_keeping(services, (demo.load, tab.select), keeping)
 
 
 def _right_label() -> gr.Dropdown:
@@ -213,7 +213,7 @@ def _moment(
         page.why: gr.update(visible=not each_line and not several),
         page.words: "",
         page.made: made_line(moment, language),
-        page.keeping.row: gr.update(visible=not each_line),
+        **page.keeping.offered("" if each_line else judged.texts[0]),
         page.keeping.right: gr.update(choices=[(said[label], label) for label in said], value=first.label),
     }
 

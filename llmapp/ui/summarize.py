@@ -17,6 +17,7 @@ from .api_call import Call
 from .compare import build_compare, summaries
 from .events import QUIET
 from .job_panel import Kind, look
+from .keeping import Keeping, build_keeping, wire_keeping
 from .line import Work
 from .notice import notice, quiet
 from .receipts import receipts_html
@@ -51,6 +52,7 @@ class Page:
     summary: gr.Textbox
     made: gr.HTML
     receipts: gr.HTML
+    keeping: Keeping
 
     def inputs(self) -> list[Any]:
         """In the order of `run`'s parameters."""
@@ -58,7 +60,8 @@ class Page:
 
     def outputs(self) -> list[Any]:
         """What a run may change."""
-        return [self.summary, self.status, self.made, self.receipts, self.given.run, self.given.stop]
+        shown = [self.summary, self.status, self.made, self.receipts, *self.keeping.offers()]
+        return [*shown, self.given.run, self.given.stop]
 
 
 def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
@@ -90,10 +93,12 @@ def _build_text(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
             status = gr.HTML(elem_id="summarize-status", padding=False)
             made = gr.HTML(padding=False)
             receipts = gr.HTML(elem_id="summarize-receipts", padding=False)
+            keeping = build_keeping("summarize", summary)
             build_compare(services, "summarize", summary, summaries)
-    page = Page(Given(text, upload, model, run_button, stop), options, status, summary, made, receipts)
+    page = Page(Given(text, upload, model, run_button, stop), options, status, summary, made, receipts, keeping)
     work = Work([(run_button.click, run)], page, page.inputs(), page.outputs())
     wire_given(services, demo, tab, "summarize", page.given, status, work)
+    wire_keeping(services, (demo.load, tab.select), keeping)
 
 
 def _options() -> tuple[Any, ...]:
@@ -131,11 +136,11 @@ def run(
     options = _wish(length, words, form, focus)
     made = moments(services, request, text, options, method, model)
     call, language = Call(request, "summarize", {"text": text, **asdict(options)}), language_of(request)
-    updates = (_moment(page, moment, language, request) for moment in call.hear(made))
+    updates = (_moment(page, moment, text, language, request) for moment in call.hear(made))
     yield from with_buttons(page.given, updates, page.made, call)
 
 
-def _moment(page: Page, moment: Message | Moment, language: str, request: gr.Request) -> dict[Any, Any]:
+def _moment(page: Page, moment: Message | Moment, text: str, language: str, request: gr.Request) -> dict[Any, Any]:
     if isinstance(moment, Message):
         return {page.status: waiting(moment, language)}
     update = moment.update
@@ -147,6 +152,7 @@ def _moment(page: Page, moment: Message | Moment, language: str, request: gr.Req
         page.status: quiet(part) + "".join(notice(note.text(language)) for note in (*notes, *update.notes)),
         page.made: made_line(Made(update, moment.info), language, read) if moment.info else quiet(read),
         page.receipts: receipts_html([asdict(each) for each in moment.receipts], language),
+        **page.keeping.offered(text if update.finish else ""),
     }
 
 
@@ -165,7 +171,7 @@ def start_job(
         why = how.why.text(language_of(request)) if how.why else ""
         return {"model": how.model, "encoder": how.encoder, "taken": how.taken, "why": why}
 
-    return whole_document.start_job(services, request, path, DEED, model, asdict(options), decided)
+    return whole_document.start_job(services, request, path, DEED, asdict(options), decided)
 
 
 def _start(

@@ -17,6 +17,7 @@ from ..tasks.translate import TranslationUpdate, Written, sides
 from . import compare, glossary, languages, translate_file
 from .api_call import Call
 from .events import QUIET, bind
+from .keeping import Keeping, build_keeping, wire_keeping
 from .line import Work
 from .model_choice import AUTO
 from .notice import notice, quiet
@@ -56,6 +57,7 @@ class Page:
     found: gr.Radio
     pairs: gr.HTML
     known: gr.State
+    keeping: Keeping
 
     def inputs(self) -> list[Any]:
         """In the order of `run`'s parameters."""
@@ -63,7 +65,7 @@ class Page:
 
     def outputs(self) -> list[Any]:
         """What a run may change."""
-        shown = [self.translation, self.status, self.made, self.found, self.pairs]
+        shown = [self.translation, self.status, self.made, self.found, self.pairs, *self.keeping.offers()]
         return [*shown, self.source, self.given.run, self.given.stop]
 
 
@@ -102,19 +104,21 @@ def _build_text(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
             )
             status = gr.HTML(elem_id="translate-status", padding=False)
             made = gr.HTML(padding=False)
+            keeping = build_keeping("translate", translation)
     pairs = gr.HTML(elem_id="translate-pairs", padding=False)
     compare.build_compare(services, "translate", translation, compare.translations)
     given = Given(text, upload, model, run_button, stop)
-    page = Page(given, source, target, swap, status, translation, made, found, pairs, gr.State({}))
+    page = Page(given, source, target, swap, status, translation, made, found, pairs, gr.State({}), keeping)
     starts = [(run_button.click, run), (found.input, run_from)]
     work = Work(starts, page, page.inputs(), page.outputs())
     text.change(None, [text], [count], js=_COUNT, **QUIET)
     linked = bind(_linked, services, page, tab.parent, said=status)
     demo.load(linked, None, [tab.parent, text, source, target, status], **QUIET)
     sides = [source, target, text, translation]
-    swap.click(bind(_swap), sides, [*sides, found, pairs, status, made], **QUIET)
-    model.change(bind(languages.offered, services, True), [model, source, target], [source, target], **QUIET)
+    swap.click(bind(_swap, page), sides, [*sides, found, pairs, status, made, *keeping.offers()], **QUIET)
+    model.change(bind(languages.offered, services), [model, source, target], [source, target], **QUIET)
     wire_given(services, demo, tab, "translate", page.given, status, work)
+    wire_keeping(services, (demo.load, tab.select), keeping)
 
 
 def run(
@@ -138,7 +142,7 @@ def run(
     asked = {"text": text, "target": target, "source": source, "glossary": glossary.argument_of(terms, target)}
     call, language = Call(request, "translate", asked), language_of(request)
     begun: dict[Any, Any] = {page.pairs: ""} | ({page.found: gr.update(visible=False)} if source else {})
-    updates = chain([begun], (_moment(page, moment, language, request) for moment in call.hear(moments)))
+    updates = chain([begun], (_moment(page, moment, text, language, request) for moment in call.hear(moments)))
     yield from with_buttons(page.given, updates, page.made, call)
 
 
@@ -159,7 +163,7 @@ def run_from(
 
 
 def _moment(
-    page: Page, moment: Message | Made[TranslationUpdate], language: str, request: gr.Request
+    page: Page, moment: Message | Made[TranslationUpdate], text: str, language: str, request: gr.Request
 ) -> dict[Any, Any]:
     if isinstance(moment, Message):
         return {page.status: waiting(moment, language)}
@@ -179,6 +183,7 @@ def _moment(
         page.translation: update.text,
         page.status: quiet(done) + notice(doubtful) + "".join(notes),
         page.made: made_line(moment, language, direction),
+        **page.keeping.offered(text if update.done == update.total else ""),
     }
     if update.done == update.total or update.total <= MOST_PAIRS:
         shown[page.pairs] = pairs_html(update.aligned, language)
@@ -211,9 +216,12 @@ def _linked(services: Services, page: Page, tabs: gr.Tabs, request: gr.Request) 
     return shown | ({page.given.text: asked["q"]} if asked["q"] else {})
 
 
-def _swap(source: str, target: str, text: str, translation: str) -> tuple[Any, ...]:
+def _swap(page: Page, source: str, target: str, text: str, translation: str) -> dict[Any, Any]:
     """What was said of the translation is not true of the text that was there before."""
-    return target, source, translation or text, text if translation else "", gr.update(visible=False), "", "", ""
+    boxes = {page.given.text: translation or text, page.translation: text if translation else ""}
+    said = dict.fromkeys((page.pairs, page.status, page.made), "")
+    sides = {page.source: target, page.target: source, page.found: gr.update(visible=False)}
+    return {**sides, **boxes, **said, **page.keeping.offered("")}
 
 
 # Counted in the browser, at each key; its words are those of the page.

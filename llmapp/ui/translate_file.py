@@ -54,7 +54,7 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
         return [*sides, columns]
 
     page = whole_document.build(services, demo, tab, DEED, widgets, _start)
-    page.model.change(bind(languages.offered, services, False), [page.model, *sides], sides, **QUIET)
+    page.model.change(bind(languages.offered, services), [page.model, *sides], sides, **QUIET)
     refused = {"said": page.found, "settled": {columns: gr.update(value=[], visible=False)}}
     page.file.change(bind(_columns, columns, **refused), [page.file], [columns, page.found], **QUIET)
 
@@ -67,7 +67,13 @@ def start_job(services: Services, request: gr.Request | None, path: Path, wish: 
     if kind_of(path.name) in TABLES:
         options["columns"] = list(chosen_columns(read_sheet(path, ragged=True), wish.columns))
     options["glossary"] = list(wish.terms)
-    return whole_document.start_job(services, request, path, DEED, wish.model, options)
+
+    def decided(text: str) -> dict[str, Any]:
+        pair = (options["source"], options["target"])
+        first, second = languages.route(services, request, wish.model, text, pair)
+        return {"model": first, "onward": second}
+
+    return whole_document.start_job(services, request, path, DEED, options, decided)
 
 
 def _columns(columns: gr.Dropdown, path: str | None) -> dict[Any, Any]:

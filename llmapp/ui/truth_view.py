@@ -18,6 +18,7 @@ from ..errors import NotFound
 from ..messages import say
 from .events import QUIET, bind
 from .job_panel import Panel, look
+from .label_words import label_word
 from .matrix import matrix
 from .notice import notice, quiet
 from .owners import owner_of
@@ -85,11 +86,13 @@ def agreement(truth: Mapping[str, Any], language: str) -> str:
     else:
         values = {name: truth[name] for name in ("column", "rows", "accuracy", "macro_f1")}
         said = notice(say("truth.figures", language, **values), "good")
-        said += quiet(*(f"{label}: F1 {each['f1']:.1%}" for label, each in truth["by_label"].items()))
+        figures = truth["by_label"].items()
+        said += quiet(*(f"{label_word(label, language)}: F1 {each['f1']:.1%}" for label, each in figures))
     if truth["others"]:
         left = sum(sum(row) for row in truth["confusion"][len(truth["answers"]) :])
         said += notice(say("truth.left_out", language, rows=left, labels=", ".join(truth["others"])))
-    table = matrix((*truth["answers"], *truth["others"]), truth["answers"], truth["confusion"], language, cells=True)
+    answers = [label_word(label, language) for label in truth["answers"]]
+    table = matrix((*answers, *truth["others"]), answers, truth["confusion"], language, cells=True)
     return f"{said}{table}"
 
 
@@ -131,10 +134,16 @@ def _rows(services: Services, view: View, place: Place, request: gr.Request) -> 
     found = cell_rows(folder, truth["means"], names[i], truth["answers"][j])
     rows = list(islice(found, start, start + PAGE))
     total = truth["confusion"][i][j]
-    values = {"truth": names[i], "answer": truth["answers"][j], "first": start + 1, "last": start + len(rows)}
+    language, answers = language_of(request), len(truth["answers"])
+    values = {
+        "truth": label_word(names[i], language) if i < answers else names[i],
+        "answer": label_word(names[j], language),
+        "first": start + 1,
+        "last": start + len(rows),
+    }
     title = tell(request, "truth.rows", **values, total=total)
     return {
-        view.rows: f"<h4>{escape(title)}</h4>{_table(rows, language_of(request))}",
+        view.rows: f"<h4>{escape(title)}</h4>{_table(rows, language)}",
         view.earlier: gr.update(visible=start > 0),
         view.later: gr.update(visible=start + len(rows) < total),
         view.place: place,
@@ -146,7 +155,7 @@ def _table(rows: Sequence[Compared], language: str) -> str:
     heads = "".join(f"<th>{escape(say(f'truth.head_{name}', language))}</th>" for name in Compared.__annotations__)
     body = "".join(
         f"<tr><td class='quiet'>{row.row}</td><td dir='auto'>{escape(row.text)}</td><td>{escape(row.truth)}</td>"
-        f"<td>{escape(row.label)}</td><td>{row.score:.2f}</td></tr>"
+        f"<td>{escape(label_word(row.label, language))}</td><td>{row.score:.2f}</td></tr>"
         for row in rows
     )
     return (
@@ -182,7 +191,10 @@ def _picked(services: Services, view: View, job: str, value: str, request: gr.Re
 
 
 def _meaning(truth: Mapping[str, Any], value: str | None, request: gr.Request) -> Any:
-    choices = [(tell(request, "truth.nothing"), ""), *((label, label) for label in truth["labels"])]
+    choices = [
+        (tell(request, "truth.nothing"), ""),
+        *((label_word(label, language_of(request)), label) for label in truth["labels"]),
+    ]
     return gr.update(choices=choices, value=truth["means"].get(value, ""))
 
 

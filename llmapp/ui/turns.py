@@ -15,8 +15,12 @@ OPENING_S = 10.0
 
 @dataclass(frozen=True)
 class Turn:
-    """One running answer: `stop` asks it to end, `left` that it shows nothing more, `ended` is set when it has."""
+    """One running answer: `stop` asks it to end, `left` that it shows nothing more, `ended` is set when it has.
 
+    `about` names what it belongs to, such as a conversation.
+    """
+
+    about: str = ""
     stop: threading.Event = field(default_factory=threading.Event)
     left: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
@@ -33,9 +37,9 @@ class Turns:
         self._open: dict[str, threading.Event] = {}
 
     @contextmanager
-    def begin(self, page: str) -> Iterator[Turn]:
+    def begin(self, page: str, about: str = "") -> Iterator[Turn]:
         """The turn that `stop(page)` and `leave(page)` reach, for as long as the block runs; it ends a watch."""
-        turn = Turn()
+        turn = Turn(about)
         self._look_away(page)
         with self._lock:
             self._running[page] = turn
@@ -58,11 +62,14 @@ class Turns:
         """True while a page is being answered."""
         return self._turn(page) is not None
 
-    def leave(self, page: str) -> None:
-        """Ask for an end that the page does not want to see, and wait for it; a watch ends too."""
+    def leave(self, page: str, about: str | None = None) -> None:
+        """Ask for an end that the page does not want to see, and wait for it; a watch ends too.
+
+        With `about` only a turn about that is left: what the page began meanwhile goes on.
+        """
         self._look_away(page)
         turn = self._turn(page)
-        if turn:
+        if turn and about in (None, turn.about):
             turn.left.set()
             turn.stop.set()
             turn.ended.wait(LEAVING_S)

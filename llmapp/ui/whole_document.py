@@ -19,7 +19,7 @@ from ..tasks.documents import KINDS, read_document
 from .events import QUIET, bind
 from .facts import facts_line
 from .job_panel import Kind, Panel, build_panel, wire_panel
-from .model_choice import offered_models, wanted
+from .model_choice import offered_models
 from .notice import notice, quiet
 from .owners import owner_of
 from .services import Services
@@ -94,13 +94,12 @@ def start_job(
     request: gr.Request | None,
     path: Path,
     deed: Deed,
-    model: str,
     options: Mapping[str, Any],
-    decided: Callable[[str], Mapping[str, Any]] | None = None,
+    decided: Callable[[str], Mapping[str, Any]],
 ) -> str:
     """Start it and return its job id at once. Raises BadInput, TooLong, Refused, Busy.
 
-    `decided`: what of the order depends on the text, such as the model.
+    `decided`: what of the order depends on the text, "model" among it.
     """
     services.guard.job(request, deed.kind.name)
     services.guard.size(request, path.stat().st_size)
@@ -110,7 +109,7 @@ def start_job(
         "name": path.name,
         "options": dict(options),
         "language": language_of(request),
-        **(decided(text) if decided else {"model": wanted(services, deed.task, model, request)}),
+        **decided(text),
     }
     return services.supervisor.start(deed.kind.name, owner_of(services.settings, request), spec, {DOCUMENT: path})
 

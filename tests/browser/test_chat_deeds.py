@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,12 +26,13 @@ def ask(page: Page, question: str, answer: str) -> None:
     wait_until_done(page)
 
 
-def wait_for_other_facts(page: Page, facts: str) -> None:
-    """Until the only answer is another one, written to its end."""
+def answered_anew(page: Page, deed: Callable[[], None]) -> None:
+    """Do what makes the only answer anew, and wait for its end; it may well say the same, with the same facts."""
+    page.locator("#conversation small.facts").evaluate("facts => facts.dataset.old = true")
+    deed()
     page.wait_for_function(
-        """([facts]) => { const all = document.querySelectorAll("#conversation small.facts");
-        return all.length === 1 && all[0].innerText !== facts }""",
-        arg=[facts],
+        """() => { const all = document.querySelectorAll("#conversation small.facts");
+        return all.length === 1 && !all[0].dataset.old }""",
         timeout=READY_MS,
     )
     wait_until_done(page)
@@ -52,6 +54,16 @@ def bring_in(page: Page, file: Path) -> None:
     chooser.value.set_files(file)
 
 
+def correct_and_keep(page: Page, right: str) -> None:
+    page.get_by_role("button", name="Correct the last answer and keep it").click()
+    box = page.locator("#chat-right-answer textarea")
+    expect(box).to_have_value(re.compile("Paris"))
+    box.fill(right)
+    page.locator("#chat-keep").click()
+    expect(page.locator("#chat-kept-said")).to_contain_text(f"Kept “{right}” as the answer to “{FRANCE}”.")
+    expect(page.get_by_role("button", name="My kept examples (1)")).to_be_visible()
+
+
 def test_a_message_sent_while_the_model_loads_is_answered(app: App, new_page: Callable[..., Page]) -> None:
     page = new_page()
     page.goto(app.url, wait_until="domcontentloaded")
@@ -62,11 +74,9 @@ def test_an_answer_is_made_again_and_an_earlier_message_changed(shared_app: App,
     page = new_page()
     open_chat(page, shared_app)
     ask(page, FRANCE, "Paris")
-    facts = page.locator("#conversation small.facts")
-    first = facts.inner_text()
-    page.get_by_role("button", name="Retry").click()
-    wait_for_other_facts(page, first)
+    answered_anew(page, page.get_by_role("button", name="Retry").click)
     expect(page.locator("#conversation .bot.message")).to_contain_text("Paris")
+    correct_and_keep(page, "Paris.")
     ask(page, "Thank you!", "")
     page.get_by_role("button", name="Edit").first.click()
     page.locator("#conversation textarea").fill(ITALY)
@@ -136,7 +146,9 @@ def test_conversations_are_found_renamed_saved_deleted_and_brought_in(
     page.locator("#search textarea, #search input").first.fill("")
     expect(kept(page)).to_have_count(2)
     page.locator("#manage button").first.click()
-    page.locator("#title textarea, #title input").first.fill("A trip to France")
+    title = page.locator("#title textarea, #title input").first
+    expect(title).to_have_value(FRANCE)
+    title.fill("A trip to France")
     page.locator("#rename").click()
     expect(page.locator("#conversations")).to_contain_text("A trip to France")
     markdown = saved(page, "#export-markdown")

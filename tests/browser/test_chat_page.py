@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from .chatting import LONG, MODEL, READY_MS, last_answer, open_chat, send, wait_for_words, wait_until_done
 from .conftest import App
@@ -82,6 +83,31 @@ def test_who_waits_sees_their_place_and_can_leave_the_line(app: App, new_page: C
     second.locator("#message textarea").press("Enter")
     expect(second.locator("#conversation")).to_contain_text("Madrid", timeout=READY_MS)
     wait_until_done(second)
+
+
+def test_a_message_overtakes_the_new_conversation_it_is_for(shared_app: App, new_page: Callable[..., Page]) -> None:
+    """On a slow line the server hears of the message first: it is answered, and the answer stays."""
+    page = new_page()
+    open_chat(page, shared_app)
+    send(page, "What is the capital of Italy?")
+    expect(page.locator("#conversation")).to_contain_text("Rome", timeout=READY_MS)
+    wait_until_done(page)
+    held: list[Route] = []
+    slow = threading.Event()
+    slow.set()
+    page.route("**/run/predict*", lambda route: held.append(route) if slow.is_set() else route.continue_())
+    page.locator("#new-chat").click()
+    expect(page.locator("#conversation .message")).to_have_count(0)
+    send(page, LONG)
+    wait_for_words(page, 8)
+    assert held
+    slow.clear()
+    for route in held:
+        route.continue_()
+    wait_for_words(page, 40)
+    page.locator("#message .stop-button").click()
+    wait_until_done(page)
+    expect(page.locator("#conversations label")).to_have_count(2)
 
 
 def test_reload_keeps_the_conversation_also_in_the_middle_of_an_answer(

@@ -62,6 +62,17 @@ def test_a_summary_shows_what_it_rests_on_and_compares(shared_app: App, new_page
     page.locator("#summarize-trusted textarea").fill(summary)
     page.locator("#summarize-compare-run").click()
     expect(page.locator("#summarize-compared")).to_contain_text("(ROUGE-2): 1.00")
+    correct_and_keep(page, "#summary", "summarize", "It is about a house.")
+
+
+def correct_and_keep(page: Page, result: str, task: str, right: str) -> None:
+    """A person changes a result and keeps it, though its text is not in the box any more."""
+    page.locator(f"#{task}-text textarea").fill("Something else.")
+    page.locator(f"{result} textarea").fill(right)
+    page.locator(f"#{task}-keep").click()
+    said = page.locator(f"#{task}-kept-said")
+    expect(said).to_contain_text(f"Kept “{right}” as the answer to “")
+    expect(said).not_to_contain_text("Something else.")
 
 
 def test_translate_keeps_lines(shared_app: App, new_page: Callable[..., Page]) -> None:
@@ -77,6 +88,9 @@ def test_translate_keeps_lines(shared_app: App, new_page: Callable[..., Page]) -
     assert len(lines) == 3
     assert lines[1] == ""
     assert "maison" in lines[0].lower()
+    correct_and_keep(page, "#translation", "translate", "La maison est petite.")
+    page.locator("#swap").click()
+    expect(page.locator("#translate-keep")).to_be_hidden()
 
 
 def test_a_linked_text_and_its_pairs(shared_app: App, new_page: Callable[..., Page]) -> None:

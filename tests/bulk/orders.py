@@ -17,15 +17,16 @@ from tests.fake_engine import FakeEngine
 
 @dataclass
 class OnePool:
-    """A pool that lends one engine, and counts the loans."""
+    """A pool that lends one engine, or one of `others` by name, and counts the loans."""
 
     engine: FakeEngine
+    others: Mapping[str, FakeEngine] = field(default_factory=dict)
     loans: list[tuple[str, str]] = field(default_factory=list)
 
     @contextmanager
     def lease(self, name: str, owner: str, report: Any = None, cancel: Any = None) -> Iterator[FakeEngine]:
         self.loans.append((name, owner))
-        yield self.engine
+        yield self.others.get(name, self.engine)
 
 
 @dataclass

@@ -176,6 +176,20 @@ def test_a_translation_that_was_stopped_goes_on(tmp_path: Path) -> None:
     assert len(first.asked) + len(second.asked) == 100
 
 
+def test_a_document_goes_by_way_of_english_and_each_step_once(tmp_path: Path) -> None:
+    to_english = FakeEngine.of(shouted, kind="seq2seq", chat=False, family="marian", languages=("fr", "en"))
+    onward = FakeEngine.of(lambda request: f"<{request.prompt}>", kind="seq2seq", languages=("en", "de"))
+    letter = "Bonjour.\n\n  Le train est en retard.\n"
+    work = order(tmp_path, letter, {"target": "de", "source": "fr"}, name="letter.txt")
+    work.todo = {**work.todo, "onward": "second"}
+    for _ in range(2):
+        assert translate_document(work, OnePool(to_english, {"second": onward})) == "done"
+    text, report = result(tmp_path)
+    assert text == "<BONJOUR.>\n\n  <LE TRAIN EST EN RETARD.>\n"
+    assert any("English" in note for note in report["notes"])
+    assert (len(to_english.asked), len(onward.asked)) == (2, 2)
+
+
 def test_a_document_that_can_not_be_read_is_called_by_its_own_name(tmp_path: Path) -> None:
     pool = OnePool(FakeEngine())
     with pytest.raises(BadInput, match=r"mine\.pdf"):
@@ -218,6 +232,24 @@ def test_an_answer_left_early_is_kept_unless_all_stops(tmp_path: Path, stopped: 
     stream.close()  # type: ignore[attr-defined]
     assert below.closed_early == 1
     assert len(DoneRows(tmp_path / "answers.jsonl").rows) == kept
+
+
+@pytest.mark.parametrize(("stopped", "kept"), [(False, 3), (True, 1)])
+def test_of_answers_written_together_those_begun_are_kept_unless_all_stops(
+    tmp_path: Path, stopped: bool, kept: int
+) -> None:
+    below = FakeEngine()
+    path = tmp_path / "answers.jsonl"
+    requests = [Request("one"), Request("one two three four"), Request("five four three two one")]
+    stream = Memo(below, path, lambda: stopped).stream_batch(requests)
+    while next(stream)[1].finish == "":
+        pass
+    stream.close()
+    assert below.closed_early == 2
+    assert len(DoneRows(path).rows) == kept
+    again = FakeEngine()
+    list(Memo(again, path, lambda: False).stream_batch(requests))
+    assert again.streamed == ([3 - kept] if kept < 3 else [])
 
 
 # ---- the real thing: the packaged chat model in a worker that is killed ----

@@ -49,6 +49,12 @@ def test_the_card_shows_each_part_and_escapes_it(judged: dict[str, Any], languag
         assert "<" not in attribute
 
 
+def test_feelings_are_called_as_the_page_calls_them(judged: dict[str, Any]) -> None:
+    html = card(judged, "zh")
+    assert "positive" not in html.replace("tone-positive", "")
+    assert html.count("正面") > 8
+
+
 def test_every_part_of_a_column_is_said_in_words() -> None:
     html = columns([("2026-01", {"positive": 3, "negative": 1}), ("2026-02", {})], ["positive", "negative"], ("n", "d"))
     assert "aria-label='2026-01: positive 3, negative 1'" in html

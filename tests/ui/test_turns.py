@@ -37,6 +37,19 @@ def test_leaving_waits_until_the_turn_has_ended() -> None:
     assert order == ["ended", "left"]
 
 
+def test_what_was_begun_about_something_else_is_not_left() -> None:
+    turns = Turns()
+    with turns.begin("page", "new") as turn:
+        turns.leave("page", "old")
+        turns.leave("page", "")
+        assert not turn.left.is_set()
+    with turns.begin("page", "old") as turn:
+        threading.Timer(0.1, turn.ended.set).start()
+        turns.leave("page", "old")
+        assert turn.left.is_set()
+        assert turn.stop.is_set()
+
+
 def test_who_looks_on_turns_away_when_they_leave_or_are_answered() -> None:
     turns = Turns()
     with turns.watch("page") as left:

@@ -54,22 +54,27 @@ class FileUpdate:
 
 
 def translate_layout(
-    engine: Engine, layout: Layout, target: str = "", source: str = "", glossary: Sequence[Sequence[str]] = ()
+    engine: Engine,
+    layout: Layout,
+    target: str = "",
+    source: str = "",
+    glossary: Sequence[Sequence[str]] = (),
+    onward: Engine | None = None,
 ) -> Iterator[FileUpdate]:
-    """Translate; languages and glossary as in `translate`, which raises BadInput for languages that can not be.
+    """Translate; all but the layout as in `translate`, which raises BadInput for languages that can not be.
 
     `filled(update.texts())` of the layout is the file at any moment; closing stops after the batch at work.
     """
     language = normalise(source) if source else detect(layout.text()).language
     plan = [units(block, language) for block in layout.blocks]
     update = FileUpdate(layout, plan, (), {}, 0, 0, TranslationUpdate("", 0, 0, "", "", None))
-    for said in translate(engine, _joined(layout.blocks, plan), target, source, glossary=glossary):
+    for said in translate(engine, _joined(layout.blocks, plan), target, source, glossary=glossary, onward=onward):
         update = replace(update, lines=_lines(said), done=said.done, total=said.total, said=said)
         yield update
     stretches = list(dict.fromkeys(_stretches(update)))
     first, languages = update, (update.said.target, update.said.source)
     if stretches and languages[0] != languages[1]:
-        for more in translate(engine, "\n".join(stretches), *languages, glossary=glossary):
+        for more in translate(engine, "\n".join(stretches), *languages, glossary=glossary, onward=onward):
             known = dict(zip(stretches, _lines(more), strict=False))
             update = replace(first, known=known, done=first.done + more.done, total=first.total + more.total)
             yield update
