@@ -22,6 +22,8 @@ OwnersMode = Literal["one", "browser", "login"]
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "4bit")
 OWNERS = ("one", "browser", "login")
+ONE_PERSON = "me"
+"""Whose all is where there is one person: at the keyboard, on the page and on the command line."""
 
 
 def _setting(default: Any, flag: str, env: str = "", choices: tuple[str, ...] = ()) -> Any:

@@ -33,6 +33,7 @@ MAY_KNOW = {
     "tasks": STORED | {"catalog", "backend"},
     "bulk": STORED | {"catalog", "backend", "tasks"},
     "finetune": STORED | {"catalog", "backend", "tasks"},
+    "finetune.__main__": STORED | {"catalog", "backend", "tasks", "finetune", "jobs"},
     "jobs": STORED,
     "worker": STORED | {"catalog", "backend", "tasks", "bulk", "finetune", "jobs"},
     "ui": STORED | {"catalog", "backend", "tasks", "bulk", "finetune", "jobs"},
@@ -54,7 +55,9 @@ def imported(path: Path) -> Iterator[str]:
 
 
 def part_of(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    """The command line stands above what it commands."""
+    parts = path.relative_to(PACKAGE).parts
+    return ".".join(parts).removesuffix(".py") if parts[-1] == "__main__.py" else parts[0].removesuffix(".py")
 
 
 def named(path: Path) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ from ..tasks.tables import Sheet, read_sheet, write_csv, write_xlsx
 from ..tasks.watch import Ordered
 from .charts import by_group, over_time
 from .lent import save_report, with_model
+from .orders import TableOrder, read_order
 from .rows import DoneRows
 from .truth import CUT, Compared, keep_compared, true_labels
 
@@ -34,49 +35,44 @@ SHOWN = 10
 
 
 def run(work: Ordered, pool: Pool) -> Literal["done", "stopped"]:
-    """Judge the table as `work.todo` says: {"column", "model", "labels", "language"}, and perhaps more columns.
-
-    "truth" holds true labels to compare with; "date" and "group" are what the labels are spread over. With
-    "multi_label" each label has a probability of its own, in a column of its own. Raises LlmappError.
-    """
+    """Judge a table as a `TableOrder` says. Raises LlmappError."""
     work.phase("preflight")
+    order = read_order(TableOrder, work.todo)
     sheet = read_sheet(work.file(TABLE), work.file_name(TABLE), ragged=True)
-    texts = sheet.column(work.todo["column"])
-    _truths(work, sheet)
-    for name in _spread_over(work):
-        sheet.column(work.todo[name])
+    texts = sheet.column(order.column)
+    _truths(order, sheet)
+    for column in filter(None, (order.date, order.group)):
+        sheet.column(column)
     done = DoneRows(work.folder("checkpoints") / "rows.jsonl")
 
     def use(engine: Engine) -> None:
         work.phase("judging")
-        _labels_file(work).write_text(json.dumps(labels_of(engine, work.todo["labels"])), encoding="utf-8")
-        _judge(work, engine, texts, done)
+        _labels_file(work).write_text(json.dumps(labels_of(engine, order.labels)), encoding="utf-8")
+        _judge(work, order, engine, texts, done)
 
-    with_model(work, pool, use)
+    with_model(work, pool, order.model, use)
     work.phase("saving")
-    _write(work, sheet, done.rows)
+    _write(work, order, sheet, done.rows)
     return "done" if len(done.rows) == len(texts) else "stopped"
 
 
-def _truths(work: Ordered, sheet: Sheet) -> tuple[str, ...]:
+def _truths(order: TableOrder, sheet: Sheet) -> tuple[str, ...]:
     """The true labels, if the table has some. Raises BadInput for a column that can not hold them."""
-    column = work.todo.get("truth", "")
-    return true_labels(sheet, work.todo["column"], column) if column else ()
+    return true_labels(sheet, order.column, order.truth) if order.truth else ()
 
 
 def _labels_file(work: Ordered) -> Path:
     return work.folder("checkpoints") / "labels.json"
 
 
-def _judge(work: Ordered, engine: Engine, texts: Sequence[str], done: DoneRows) -> None:
+def _judge(work: Ordered, order: TableOrder, engine: Engine, texts: Sequence[str], done: DoneRows) -> None:
     """Judge the rows that are not done yet, some seconds' worth at a time, until all are or it shall stop."""
-    labels, language = tuple(work.todo["labels"]), work.todo["language"]
-    several = bool(work.todo.get("multi_label"))
     rows = FIRST_ROWS
     while len(done.rows) < len(texts) and not work.stop_asked():
         work.progress(len(done.rows), len(texts))
         began = time.monotonic()
-        done.add(judged(engine, texts[len(done.rows) : len(done.rows) + rows], labels, language, several))
+        now = texts[len(done.rows) : len(done.rows) + rows]
+        done.add(judged(engine, now, order.labels, order.language, order.multi_label))
         seconds = time.monotonic() - began
         rows = max(FIRST_ROWS, min(MOST_ROWS, round(rows * SAVE_EVERY_S / max(seconds, SAVE_EVERY_S / 4))))
     work.progress(len(done.rows), len(texts))
@@ -113,43 +109,36 @@ def _row(judgement: Judgement, several: bool) -> dict[str, Any]:
     return row | {"scores": scores} if several else row
 
 
-def _write(work: Ordered, sheet: Sheet, rows: Sequence[dict[str, Any]]) -> None:
+def _write(work: Ordered, order: TableOrder, sheet: Sheet, rows: Sequence[dict[str, Any]]) -> None:
     """The table with columns more, and what there is to say about it."""
     folder = work.folder("result")
-    each = tuple(work.todo["labels"]) if work.todo.get("multi_label") else ()
+    each = order.labels if order.multi_label else ()
     columns = _named(sheet.columns, ("label", "score", *each, "error"))
     stem = Path(work.file_name(TABLE)).stem
     files = {"csv": f"{stem} judged.csv", "xlsx": f"{stem} judged.xlsx"}
     write_csv(folder / files["csv"], columns, _cells(sheet, rows, each))
     cut = write_xlsx(folder / files["xlsx"], columns, _cells(sheet, rows, each))
-    report = _report(sheet.column(work.todo["column"]), sheet.numbers, rows) | _truth(work, sheet, rows)
-    report |= _spread(work, sheet, [row.get("label", "") for row in rows])
-    save_report(work, report | {"files": files, "cut_cells": cut})
+    report = _report(sheet.column(order.column), sheet.numbers, rows) | _truth(work, order, sheet, rows)
+    report |= _spread(order, sheet, [row.get("label", "") for row in rows])
+    settings = {"column": order.column, "labels": list(order.labels)}
+    save_report(work, report | {"files": files, "cut_cells": cut}, settings)
 
 
-def _truth(work: Ordered, sheet: Sheet, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _truth(work: Ordered, order: TableOrder, sheet: Sheet, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """How the judged rows agree with the labels that stood beside them; nothing without such labels."""
-    truths = _truths(work, sheet)
+    truths = _truths(order, sheet)
     if not truths or not rows:
         return {}
-    cells = zip(sheet.numbers, sheet.column(work.todo["column"]), truths, rows, strict=False)
+    cells = zip(sheet.numbers, sheet.column(order.column), truths, rows, strict=False)
     both = [Compared(n, text[:CUT], t, row["label"], row["score"]) for n, text, t, row in cells if t and "label" in row]
     labels = json.loads(_labels_file(work).read_text(encoding="utf-8"))
-    return {"truth": keep_compared(work.folder("result"), work.todo["truth"], both, labels)}
+    return {"truth": keep_compared(work.folder("result"), order.truth, both, labels)}
 
 
-def _spread(work: Ordered, sheet: Sheet, labels: Sequence[str]) -> dict[str, Any]:
+def _spread(order: TableOrder, sheet: Sheet, labels: Sequence[str]) -> dict[str, Any]:
     """The labels over the columns that were asked for."""
-    return {
-        name: spread(work.todo[name], sheet.column(work.todo[name]), labels)
-        for name, spread in _spread_over(work).items()
-    }
-
-
-def _spread_over(work: Ordered) -> dict[str, Callable[[str, Sequence[str], Sequence[str]], dict[str, Any]]]:
-    """Which columns were asked for, and how labels are spread over each."""
-    known = {"date": over_time, "group": by_group}
-    return {name: spread for name, spread in known.items() if work.todo.get(name)}
+    over = {"date": (order.date, over_time), "group": (order.group, by_group)}
+    return {name: spread(column, sheet.column(column), labels) for name, (column, spread) in over.items() if column}
 
 
 def _cells(sheet: Sheet, rows: Sequence[dict[str, Any]], each: Sequence[str]) -> Iterator[tuple[str | float, ...]]:

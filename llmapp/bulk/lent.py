@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,12 +16,12 @@ from ..tasks.watch import Ordered
 T = TypeVar("T")
 
 
-def with_model(work: Ordered, pool: Pool, use: Callable[[Engine], T]) -> T | None:
-    """What `use` makes with the model that `work.todo` names; None where the work is told to stop while it loads."""
+def with_model(work: Ordered, pool: Pool, model: str, use: Callable[[Engine], T]) -> T | None:
+    """What `use` makes with a model, by name; None where the work is told to stop while it loads."""
     work.phase("loading")
     report, cancel = while_wanted(work.progress, work.stop_asked)
     try:
-        with pool.lease(work.todo["model"], work.owner, report, cancel) as engine:
+        with pool.lease(model, work.owner, report, cancel) as engine:
             _made_file(work).write_text(json.dumps(engine.info.facts()), encoding="utf-8")
             return use(engine)
     except Busy:
@@ -30,16 +30,15 @@ def with_model(work: Ordered, pool: Pool, use: Callable[[Engine], T]) -> T | Non
         return None
 
 
-def save_report(work: Ordered, report: dict[str, Any]) -> None:
+def save_report(work: Ordered, report: dict[str, Any], settings: Mapping[str, Any]) -> None:
     """Keep what there is to say about the result, and what made it; where no model was loaded yet, nothing did.
 
-    `made` is the engine's facts, and the settings that the work was ordered with.
+    `made` is the engine's facts, and the `settings` that the work was ordered with.
     """
     made = _made_file(work)
     by = json.loads(made.read_text(encoding="utf-8")) if made.exists() else {}
     if by:
-        ordered = {name: work.todo[name] for name in ("column", "labels") if name in work.todo}
-        by["settings"] = {**work.todo.get("options", {}), **ordered}
+        by["settings"] = dict(settings)
     path = work.folder("result") / "report.json"
     path.write_text(json.dumps(report | {"made": by}, ensure_ascii=False), encoding="utf-8")
 

@@ -5,7 +5,7 @@ Does not know jobs, processes or the page.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, nullcontext, suppress
 from dataclasses import asdict
 from functools import partial
@@ -28,6 +28,7 @@ from ..tasks.translate import TranslationUpdate
 from ..tasks.watch import Ordered
 from .lent import save_report, with_model
 from .memo import Memo
+from .orders import SummaryOrder, TranslationOrder, read_order
 
 DOCUMENT = "document"
 SHOWN = 2000
@@ -38,22 +39,18 @@ T = TypeVar("T")
 
 
 def summarize_document(work: Ordered, pool: Pool) -> Outcome:
-    """Summarize as `work.todo` says: {"model", "options" (of `SummaryOptions`), "language"}. Raises LlmappError.
-
-    With {"taken": True} sentences are taken from the text, without a "model" by words alone. {"encoder"}: what
-    compares for receipts; {"why"}: a sentence on why it is done so.
-    """
-    document, options = _read(work), SummaryOptions(**work.todo["options"])
-    text, taken = document.plain, work.todo.get("taken", False)
-    if taken and not work.todo["model"]:
+    """Summarize as a `SummaryOrder` says. Raises LlmappError."""
+    document, order = _read(work), read_order(SummaryOrder, work.todo)
+    text, options = document.plain, SummaryOptions(**order.options)
+    if order.taken and not order.model:
         work.phase("summarizing")
         update = _followed(work, extract(text, options), _parts_done)
     else:
-        begin = partial(_summary, text=text, options=options, taken=taken)
-        update = _last(work, pool, "summarizing", begin, _parts_done)
+        begin = partial(_summary, text=text, options=options, taken=order.taken)
+        update = _last(work, pool, order.model, "summarizing", begin, _parts_done)
     made = update or SummaryUpdate("", 0, 0, 0, 0)
     work.phase("saving")
-    checked = _receipts(work, pool, made, text) if made.finish else ()
+    checked = _receipts(work, pool, order.encoder, made, text) if made.finish else ()
     written = "\n\n".join(filter(None, (made.text, *_numbered(made.outline))))
     report = {
         "summary": made.text,
@@ -61,13 +58,13 @@ def summarize_document(work: Ordered, pool: Pool) -> Outcome:
         "words_read": made.words_read,
         "words_total": made.words_total,
         "notes": [
-            *filter(None, [work.todo.get("why")]),
-            *(note.text(work.todo["language"]) for note in (*document.notes, *made.notes)),
+            *filter(None, [order.why]),
+            *(note.text(order.language) for note in (*document.notes, *made.notes)),
         ],
         "receipts": [asdict(each) for each in checked],
         "files": _written(work, f"{Path(document.name).stem} summary.txt", written),
     }
-    save_report(work, report)
+    save_report(work, report, order.options)
     return "done" if made.finish else "stopped"
 
 
@@ -75,9 +72,8 @@ def _summary(engine: Engine, text: str, options: SummaryOptions, taken: bool) ->
     return extract(text, options, engine) if taken else summarize(engine, text, options)
 
 
-def _receipts(work: Ordered, pool: Pool, made: SummaryUpdate, text: str) -> tuple[Receipt, ...]:
+def _receipts(work: Ordered, pool: Pool, encoder: str, made: SummaryUpdate, text: str) -> tuple[Receipt, ...]:
     """By words where there is no encoder, or no room for it."""
-    encoder = work.todo.get("encoder")
     if encoder:
         with suppress(LlmappError), pool.lease(encoder, work.owner) as engine:
             return receipts(made, text, engine)
@@ -85,25 +81,24 @@ def _receipts(work: Ordered, pool: Pool, made: SummaryUpdate, text: str) -> tupl
 
 
 def translate_document(work: Ordered, pool: Pool) -> Outcome:
-    """Translate as `work.todo` says: {"model", "options" {"target", "source", "columns"}, "language"}.
+    """Translate as a `TranslationOrder` says. Raises LlmappError.
 
-    With {"onward"} that model goes on from English. Raises LlmappError. What is made has the format of what was given;
-    of a PDF or a workbook, its text.
+    What is made has the format of what was given; of a PDF or a workbook, its text.
     """
-    document, options = _read(work), dict(work.todo["options"])
-    layout = _layout(work, document, options.pop("columns", ()))
-    begin = partial(_translation, work=work, pool=pool, layout=layout, options=options)
-    update = _last(work, pool, "translating", begin, _sentences_done)
+    document, order = _read(work), read_order(TranslationOrder, work.todo)
+    layout = _layout(work, document, order.options.get("columns", ()))
+    begin = partial(_translation, work=work, pool=pool, layout=layout, order=order)
+    update = _last(work, pool, order.model, "translating", begin, _sentences_done)
     work.phase("saving")
-    save_report(work, _translated(work, document, layout, update))
+    save_report(work, _translated(work, order.language, document, layout, update), order.options)
     return "done" if update and update.finished else "stopped"
 
 
 def _translation(
-    engine: Engine, work: Ordered, pool: Pool, layout: Layout, options: Mapping[str, Any]
+    engine: Engine, work: Ordered, pool: Pool, layout: Layout, order: TranslationOrder
 ) -> Iterator[FileUpdate]:
-    second = work.todo.get("onward")
-    with pool.lease(second, work.owner) if second else nullcontext() as lent:
+    options = {name: value for name, value in order.options.items() if name != "columns"}
+    with pool.lease(order.onward, work.owner) if order.onward else nullcontext() as lent:
         onward = _remembering(work, lent, "onward") if lent else None
         yield from translate_layout(engine, layout, onward=onward, **options)
 
@@ -114,11 +109,13 @@ def _layout(work: Ordered, document: Document, columns: Sequence[str]) -> Layout
     return plain_layout(Decoded(document.text, "UTF-8"), document.name)
 
 
-def _translated(work: Ordered, document: Document, layout: Layout, update: FileUpdate | None) -> dict[str, Any]:
+def _translated(
+    work: Ordered, language: str, document: Document, layout: Layout, update: FileUpdate | None
+) -> dict[str, Any]:
     """The report, and the file beside it; none where nothing is translated yet."""
     texts, kept = update.texts() if update else ([block.texts for block in layout.blocks], ())
     said = update.said if update else TranslationUpdate("", 0, 0, "", "", None)
-    filled, text, language = layout.filled(texts), layout.text(texts), work.todo["language"]
+    filled, text = layout.filled(texts), layout.text(texts)
     suffix = Path(document.name).suffix if document.kind in FORMATS else ".txt"
     name = f"{Path(document.name).stem} ({said.target}){suffix}"
     if said.done:
@@ -145,6 +142,7 @@ def _read(work: Ordered) -> Document:
 def _last(
     work: Ordered,
     pool: Pool,
+    model: str,
     phase: str,
     begin: Callable[[Engine], Iterator[T]],
     count: Callable[[T], tuple[int, int]],
@@ -155,7 +153,7 @@ def _last(
         work.phase(phase)
         return _followed(work, begin(_remembering(work, engine, "answers")), count)
 
-    return with_model(work, pool, use)
+    return with_model(work, pool, model, use)
 
 
 def _remembering(work: Ordered, engine: Engine, name: str) -> Memo:

@@ -30,10 +30,10 @@ from .adapter import Base, hand_over, publish, save, verify
 from .batching import Encoded
 from .dataset import Rows, Split, read_table, split, validate
 from .evaluate import commonest, interval, mcnemar
+from .order import ROWS, read_order
 from .settings import LoraSettings, step_budget
 from .train import Look, Outcome, Step, hash_of, probabilities, train, with_lora
 
-ROWS = "rows.csv"
 MOST_LOOKED_AT = 500
 """Rows the best state is chosen with; more would take longer than the steps between."""
 MOST_WRONG = 20
@@ -63,16 +63,16 @@ class Taught:
 
 
 def run(work: Ordered, catalog: Catalog, sources: Sources, settings: AppSettings) -> Literal["done", "stopped"]:
-    """Fine-tune as `work.todo` says; the adapter is listed under the job's id. Raises LlmappError."""
-    todo = work.todo
-    knobs = LoraSettings(**todo.get("settings", {}))
-    model = catalog.model(todo["base"])
+    """Fine-tune as a `LessonOrder` says; the adapter is listed under the job's id. Raises LlmappError."""
+    order = read_order(work.todo)
+    knobs = LoraSettings(**order.settings)
+    model = catalog.model(order.base)
     if model.kind not in ("encoder", "classifier"):
         raise BadInput("training_base", model=model.name)
     work.phase("preflight")
-    rows = validate(read_table(work.file(ROWS)), todo["text"], todo["label"])
+    rows = validate(read_table(work.file(ROWS)), order.text, order.label)
     parts = split(rows, knobs.seed)
-    steps = step_budget(todo["effort"], len(parts.train), knobs.batch)
+    steps = step_budget(order.effort, len(parts.train), knobs.batch)
     _write(work, "split.json", asdict(parts))
     for note in rows.notes:
         work.say(note)
@@ -86,11 +86,11 @@ def run(work: Ordered, catalog: Catalog, sources: Sources, settings: AppSettings
     if taught is None:
         return "stopped"
     work.phase("saving")
-    report = report_card(lesson, taught) | {"effort": todo["effort"]}
+    report = report_card(lesson, taught) | {"effort": order.effort}
     folder = work.folder("result") / "adapter"
     keep(lesson, taught, folder)
     _write(work, "report.json", report | {"adapter": work.id, "wrong": wrong_answers(lesson, taught)})
-    card = {"id": work.id, "name": todo["name"], "owner": work.owner, "task": "sentiment", "created": time.time()}
+    card = {"id": work.id, "name": order.name, "owner": work.owner, "task": "sentiment", "created": time.time()}
     publish(folder, card | {"base": model.id, "labels": list(rows.classes), "report": report})
     hand_over(folder, settings.data_dir / "adapters" / work.id)
     return "done"

@@ -48,13 +48,19 @@ class LoraSettings:
                 raise BadInput("training_range", name=item.name, value=value, **item.metadata)
 
 
+def check_effort(effort: str) -> Effort:
+    """The effort. Raises BadInput for one that is not one of EFFORTS."""
+    for known in EFFORTS:
+        if effort == known:
+            return known
+    raise BadInput("setting_choice", name="effort", value=effort, choices=", ".join(EFFORTS))
+
+
 def step_budget(effort: str, rows: int, batch: int) -> int:
     """Training steps for this many rows: four passes, at least 200 and at most 1000 steps, times the effort's share.
 
     Raises BadInput for an effort that is not one of EFFORTS.
     """
-    if effort not in EFFORTS:
-        raise BadInput("setting_choice", name="effort", value=effort, choices=", ".join(EFFORTS))
     an_epoch = max(1, -(-rows // batch))
     balanced = min(max(EPOCHS * an_epoch, STEPS_LEAST), STEPS_MOST)
-    return max(1, min(round(_SHARE[effort] * balanced), EPOCHS_MOST * an_epoch))
+    return max(1, min(round(_SHARE[check_effort(effort)] * balanced), EPOCHS_MOST * an_epoch))

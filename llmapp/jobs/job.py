@@ -69,6 +69,12 @@ class JobStatus:
         """The error as a message that speaks every language."""
         return unpack(self.error) if self.error else None
 
+    def facts(self) -> dict[str, Any]:
+        """What a script is told: {id, kind, state, phase, step, steps, eta_s, error}, the error with its sentence."""
+        error = {"code": self.problem.code, "text": self.problem.text()} if self.problem else None
+        names = ("id", "kind", "state", "phase", "step", "steps", "eta_s")
+        return {**{name: getattr(self, name) for name in names}, "error": error}
+
 
 @dataclass(frozen=True)
 class JobSpec:

@@ -31,9 +31,10 @@ def method_for(
     """
     if wish not in METHODS:
         raise BadInput("setting_choice", name="method", value=wish, choices=", ".join(METHODS))
+    translated = bool(options.language) and options.language != own_language(text)
     if wish != "auto" or own_choice:
-        return Method(wish == "taken" or (wish == "auto" and writer.kind == "encoder"))
-    translated = options.language and options.language != own_language(text)
+        takes = wish == "taken" or (wish == "auto" and writer.kind == "encoder")
+        return Method(takes, message("reason.summary_untranslated") if takes and translated else None)
     sets = set(writer.summaries) & set(encoder.summaries) if encoder else set()
     if translated or encoder is None or not sets:
         return Method(taken=False)

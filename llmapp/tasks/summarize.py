@@ -176,6 +176,8 @@ def _wish(model: Model, text: str, options: SummaryOptions) -> tuple[Wish, tuple
         notes.append(message("reason.summary_rough", model=model.name))
     if warning := foreign(found, model):
         notes.append(warning)
+    if language != own and language not in model.languages:
+        notes.append(message("reason.language_unwritten", model=model.name, language=Message(f"language.{language}")))
     words = 0 if options.form == "headline" else min(options.words, count_words(text))
     number = _sentences(words) if words else min(LENGTHS.get(options.length, 1), most)
     return Wish(options.form, number, options.focus, language, said, words), tuple(notes)

@@ -12,10 +12,7 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from ..errors import BadInput, NotFound
-from ..finetune.dataset import guess_columns, read_table
-from ..finetune.settings import EFFORTS
-from ..jobs.job import JobStatus
+from ..errors import NotFound
 from ..tasks.summarize import SummaryOptions
 from ..transcripts import clean
 from . import finetune as finetune_tab
@@ -47,12 +44,7 @@ def finetune(
         name: what the result is called
         effort: quick, balanced or thorough
     """
-    services.guard.job(request, "finetune")
-    if effort not in EFFORTS:
-        raise BadInput("setting_choice", name="effort", value=effort, choices=", ".join(EFFORTS))
-    path = _uploaded(dataset)
-    columns = guess_columns(read_table(path))
-    return finetune_tab.start_job(services, request, path, text or columns[0], label or columns[1], name, effort)
+    return finetune_tab.start_job(services, request, _uploaded(dataset), text, label, name, effort)
 
 
 def sentiment_file(
@@ -143,7 +135,7 @@ def job(services: Services, job_id: str, request: gr.Request | None = None) -> d
     Args:
         job_id: what the endpoint that began it returned
     """
-    return _status(services.supervisor.status(job_id, asker(services, request)))
+    return services.supervisor.status(job_id, asker(services, request)).facts()
 
 
 def job_stop(services: Services, job_id: str, request: gr.Request | None = None) -> dict[str, Any]:
@@ -154,7 +146,7 @@ def job_stop(services: Services, job_id: str, request: gr.Request | None = None)
     """
     owner = asker(services, request)
     services.supervisor.stop(job_id, owner)
-    return _status(services.supervisor.status(job_id, owner))
+    return services.supervisor.status(job_id, owner).facts()
 
 
 def job_resume(services: Services, job_id: str, request: gr.Request | None = None) -> dict[str, Any]:
@@ -166,7 +158,7 @@ def job_resume(services: Services, job_id: str, request: gr.Request | None = Non
     owner = asker(services, request)
     services.guard.job(request, services.supervisor.status(job_id, owner).kind)
     services.supervisor.resume(job_id, owner)
-    return _status(services.supervisor.status(job_id, owner))
+    return services.supervisor.status(job_id, owner).facts()
 
 
 def job_report(services: Services, job_id: str, request: gr.Request | None = None) -> dict[str, Any]:
@@ -192,28 +184,13 @@ def job_export(services: Services, job_id: str, file: str = "", request: gr.Requ
 
 def jobs(services: Services, request: gr.Request | None = None) -> list[dict[str, Any]]:
     """List one's own jobs, newest first."""
-    return [_status(status) for status in services.supervisor.jobs(asker(services, request))]
+    return [status.facts() for status in services.supervisor.jobs(asker(services, request))]
 
 
 def asker(services: Services, request: gr.Request | None) -> str:
     """Who asks; the request is counted."""
     services.guard.request(request)
     return owner_of(services.settings, request)
-
-
-def _status(status: JobStatus) -> dict[str, Any]:
-    problem = status.problem
-    error = {"code": problem.code, "text": problem.text()} if problem else None
-    return {
-        "id": status.id,
-        "kind": status.kind,
-        "state": status.state,
-        "phase": status.phase,
-        "step": status.step,
-        "steps": status.steps,
-        "eta_s": status.eta_s,
-        "error": error,
-    }
 
 
 def _uploaded(file: Any) -> Path:

@@ -6,7 +6,7 @@ Starts jobs and reads their folders; what trains is a process of its own and doe
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from typing import Any
 import gradio as gr
 
 from ..finetune.dataset import Table, guess_columns, read_table, validate
+from ..finetune.order import KIND as JOB
+from ..finetune.order import ROWS, order_for
 from ..finetune.settings import EFFORTS
 from ..messages import say
 from .events import QUIET, bind
@@ -26,8 +28,6 @@ from .owners import owner_of
 from .services import Services
 from .table_input import TableInput, build_table, wire_table
 from .words import language_of, tell, w
-
-BASE = "all-minilm-l6-v2"
 
 
 @dataclass(frozen=True)
@@ -102,13 +102,11 @@ def _checked(table: Table, chosen: Sequence[str], request: gr.Request) -> str:
 def start_job(
     services: Services, request: gr.Request | None, path: Path, text: str, label: str, name: str, effort: str
 ) -> str:
-    """Start a training and return its job id at once. Raises BadInput for data that can not teach."""
-    services.guard.job(request, "finetune")
+    """Start a training and return its job id at once; empty columns are guessed. Raises BadInput, Refused."""
+    services.guard.job(request, JOB)
     services.guard.size(request, path.stat().st_size)
-    table = read_table(path)
-    validate(table, text, label)
-    spec = {"base": BASE, "text": text, "label": label, "effort": effort, "name": name.strip() or path.stem}
-    return services.supervisor.start("finetune", owner_of(services.settings, request), spec, {"rows.csv": path})
+    order = order_for(path, text, label, effort=effort, name=name)
+    return services.supervisor.start(JOB, owner_of(services.settings, request), asdict(order), {ROWS: path})
 
 
 def _start(
@@ -139,4 +137,4 @@ def _card(report: Mapping[str, Any], language: str) -> str:
     )
 
 
-KIND = Kind("finetune", (), _card)
+KIND = Kind(JOB, (), _card)

@@ -25,7 +25,7 @@ from .words import tell, w
 LABELLED = ("text", "label")
 PAIRS = ("input", "output")
 """Columns of a table of examples: the Fine-tune tab looks for the first, where a task gives labels."""
-SHOWN, CUT = 200, 120
+SHOWN, CUT = 200, 80
 """Examples offered for deletion, and characters shown of one."""
 
 
@@ -110,7 +110,7 @@ def shelf(services: Services, keeping: Keeping, request: gr.Request) -> dict[Any
     """What this person has kept."""
     found = services.examples.list(owner_of(services.settings, request), keeping.task)
     title = tell(request, "keep.shelf_of", count=len(found))
-    lines = [(f"{each.output}: {' '.join(each.input.split())[:CUT]}", each.id) for each in found[:SHOWN]]
+    lines = [(f"{_short(each.output)}: {_short(each.input)}", each.id) for each in found[:SHOWN]]
     return {
         keeping.shelf: gr.update(visible=bool(found), label=title),
         keeping.which: gr.update(choices=lines, value=lines[0][1] if lines else None),
@@ -133,11 +133,15 @@ def _keep(services: Services, keeping: Keeping, given: str, right: str | None, r
     services.guard.characters(given + right)
     services.guard.size(request, len(f"{given}{right}".encode()))
     count = services.examples.keep(owner_of(services.settings, request), keeping.task, given, right)
-    shown = {name: " ".join(part.split())[:CUT] for name, part in (("text", given), ("output", right))}
+    shown = {"text": _short(given), "output": _short(right)}
     labelled = keeping.task == "sentiment"
     said = notice(tell(request, "keep.kept" if labelled else "keep.kept_pair", **shown, count=count), "good")
     teach = notice(tell(request, "keep.teach")) if labelled else ""
     return shelf(services, keeping, request) | {keeping.said: said + teach}
+
+
+def _short(text: str) -> str:
+    return " ".join(text.split())[:CUT]
 
 
 def _columns(task: Task) -> tuple[str, str]:

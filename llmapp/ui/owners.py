@@ -17,7 +17,7 @@ from typing import Any
 import gradio as gr
 from starlette.requests import cookie_parser
 
-from ..settings import AppSettings
+from ..settings import ONE_PERSON, AppSettings
 
 OWNER_COOKIE = "llmapp_owner"
 OWNER_HEADER = "x-llmapp-owner"
@@ -25,7 +25,6 @@ KEY_COOKIE = "llmapp_key"
 KEY_HEADER = "x-llmapp-key"
 # What a browser may call itself: long enough not to be guessed, and nothing but letters, digits, - and _.
 TOKEN = re.compile(r"[A-Za-z0-9_-]{22,128}")
-ONE_PERSON = "me"
 # Gradio calls itself for MCP clients, with one session for all of them.
 MCP_MARK = ("x-gradio-user", "mcp")
 

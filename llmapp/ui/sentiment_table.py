@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from ..bulk.judging import TABLE
+from ..bulk.orders import TableOrder
 from ..bulk.truth import true_labels
 from ..errors import BadInput
 from ..tasks.columns import guess_date, guess_group, guess_truth
@@ -129,16 +130,19 @@ def start_job(
         true_labels(sheet, column, more["truth"])
     texts = "\n".join(sheet.column(column))
     services.guard.document(request, texts)
-    spec = {
-        "name": path.name,
-        "column": column,
-        "labels": list(labels),
-        "multi_label": several,
-        "model": wanted(services, "sentiment", model, request, bool(labels), texts),
-        "language": language_of(request),
-        **more,
-    }
-    return services.supervisor.start(JUDGE, owner_of(services.settings, request), spec, {TABLE: path})
+    judge = wanted(services, "sentiment", model, request, bool(labels), texts)
+    order = TableOrder(
+        column,
+        judge,
+        tuple(labels),
+        language_of(request),
+        several,
+        truth=more.get("truth", ""),
+        date=more.get("date", ""),
+        group=more.get("group", ""),
+        name=path.name,
+    )
+    return services.supervisor.start(JUDGE, owner_of(services.settings, request), asdict(order), {TABLE: path})
 
 
 def own_labels(written: str) -> tuple[str, ...]:

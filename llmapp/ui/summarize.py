@@ -9,7 +9,9 @@ from typing import Any
 
 import gradio as gr
 
+from ..bulk.orders import SummaryOrder
 from ..messages import Message, say
+from ..tasks.language import NAMES
 from ..tasks.methods import METHODS
 from ..tasks.summarize import FEWEST_WORDS, MOST_WORDS, SummaryOptions
 from . import whole_document
@@ -19,6 +21,7 @@ from .events import QUIET
 from .job_panel import Kind, look
 from .keeping import Keeping, build_keeping, wire_keeping
 from .line import Work
+from .model_choice import AUTO
 from .notice import notice, quiet
 from .receipts import receipts_html
 from .services import Services
@@ -102,7 +105,7 @@ def _build_text(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
 
 
 def _options() -> tuple[Any, ...]:
-    """How long, in which form, about what, written or taken; in the order of `_wish`'s parameters."""
+    """How long, in which form, written or taken, about what, in which language; in the order of `run`'s parameters."""
     length = gr.Radio([(w(f"summarize.{n}"), n) for n in LENGTHS], value="short", label=w("summarize.length"))
     words = gr.Number(
         100, precision=0, minimum=FEWEST_WORDS, maximum=MOST_WORDS, label=w("summarize.number"), visible=False
@@ -111,12 +114,14 @@ def _options() -> tuple[Any, ...]:
     form = gr.Radio([(w(f"summarize.{n}"), n) for n in FORMS], value="paragraph", label=w("summarize.form"))
     method = gr.Radio([(w(f"summarize.{n}"), n) for n in METHODS], value="auto", label=w("summarize.method"))
     focus = gr.Textbox("", label=w("summarize.focus"), placeholder=w("summarize.focus_info"))
-    return length, words, form, method, focus
+    languages = [(w("summarize.own_language"), AUTO), *((w(f"language.{tag}"), tag) for tag in NAMES)]
+    language = gr.Dropdown(languages, value=AUTO, label=w("summarize.language"))
+    return length, words, form, method, focus, language
 
 
-def _wish(length: str, words: float | None, form: str, focus: str) -> SummaryOptions:
+def _wish(length: str, words: float | None, form: str, focus: str, language: str) -> SummaryOptions:
     chosen = str(int(words or 0)) if length == "words" else length
-    return SummaryOptions(length=chosen, form=form, focus=focus.strip())
+    return SummaryOptions(chosen, form, focus.strip(), "" if language == AUTO else language)
 
 
 def run(
@@ -129,29 +134,32 @@ def run(
     form: str,
     method: str,
     focus: str,
+    language: str,
     request: gr.Request,
 ) -> Iterator[dict[Any, Any]]:
     """Summarize what was given; every moment is shown."""
     text = need_text(services, text)
-    options = _wish(length, words, form, focus)
+    options = _wish(length, words, form, focus, language)
     made = moments(services, request, text, options, method, model)
-    call, language = Call(request, "summarize", {"text": text, **asdict(options)}), language_of(request)
-    updates = (_moment(page, moment, text, language, request) for moment in call.hear(made))
+    call = Call(request, "summarize", {"text": text, **asdict(options)})
+    updates = (_moment(page, moment, text, request) for moment in call.hear(made))
     yield from with_buttons(page.given, updates, page.made, call)
 
 
-def _moment(page: Page, moment: Message | Moment, text: str, language: str, request: gr.Request) -> dict[Any, Any]:
+def _moment(page: Page, moment: Message | Moment, text: str, request: gr.Request) -> dict[Any, Any]:
+    language = language_of(request)
     if isinstance(moment, Message):
         return {page.status: waiting(moment, language)}
     update = moment.update
     part = tell(request, "summarize.part", done=update.done_parts, parts=update.parts) if update.parts > 1 else ""
     read = tell(request, "summarize.coverage", read=update.words_read, total=update.words_total)
     notes = [moment.why] if moment.why else []
+    rests_on = receipts_html([asdict(each) for each in moment.receipts], language)
     return {
         page.summary: update.text,
         page.status: quiet(part) + "".join(notice(note.text(language)) for note in (*notes, *update.notes)),
         page.made: made_line(Made(update, moment.info), language, read) if moment.info else quiet(read),
-        page.receipts: receipts_html([asdict(each) for each in moment.receipts], language),
+        page.receipts: rests_on + _outline(update.outline, language),
         **page.keeping.offered(text if update.finish else ""),
     }
 
@@ -166,12 +174,12 @@ def start_job(
 ) -> str:
     """Start summarizing a document and return the job's id at once."""
 
-    def decided(text: str) -> dict[str, Any]:
-        how = plan(services, request, text, options, method, model)
-        why = how.why.text(language_of(request)) if how.why else ""
-        return {"model": how.model, "encoder": how.encoder, "taken": how.taken, "why": why}
+    def order(text: str) -> SummaryOrder:
+        how, language = plan(services, request, text, options, method, model), language_of(request)
+        why = how.why.text(language) if how.why else ""
+        return SummaryOrder(how.model, asdict(options), language, how.taken, how.encoder, why, path.name)
 
-    return whole_document.start_job(services, request, path, DEED, asdict(options), decided)
+    return whole_document.start_job(services, request, path, DEED, order)
 
 
 def _start(
@@ -184,18 +192,22 @@ def _start(
     form: str,
     method: str,
     focus: str,
+    language: str,
     request: gr.Request,
 ) -> dict[Any, Any]:
-    options = _wish(length, words, form, focus)
+    options = _wish(length, words, form, focus, language)
     return look(services, page.panel, start_job(services, request, Path(path), model, options, method), request)
 
 
 def _card(report: Mapping[str, Any], language: str) -> str:
     """The summary, what it rests on, what was read, and what was kept of each part."""
     read = say("summarize.coverage", language, read=report["words_read"], total=report["words_total"])
-    outline = folded("ol", say("summarize_file.outline", language), report["outline"])
-    more = receipts_html(report.get("receipts", ()), language) + outline
+    more = receipts_html(report.get("receipts", ()), language) + _outline(report["outline"], language)
     return written_card(report, language, say("summarize_file.done", language), report["summary"], more, read)
+
+
+def _outline(parts: Sequence[str], language: str) -> str:
+    return folded("ol", say("summarize_file.outline", language), parts)
 
 
 KIND = Kind("summarize_file", ("text",), _card)

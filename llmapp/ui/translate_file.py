@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from ..bulk.orders import TranslationOrder
 from ..glossaries import Row
 from ..messages import say
 from ..tasks.documents import kind_of
@@ -20,7 +21,7 @@ from .events import QUIET, bind
 from .job_panel import Kind, look
 from .services import Services
 from .whole_document import folded, written_card
-from .words import w
+from .words import language_of, w
 
 
 @dataclass(frozen=True)
@@ -68,12 +69,12 @@ def start_job(services: Services, request: gr.Request | None, path: Path, wish: 
         options["columns"] = list(chosen_columns(read_sheet(path, ragged=True), wish.columns))
     options["glossary"] = list(wish.terms)
 
-    def decided(text: str) -> dict[str, Any]:
+    def order(text: str) -> TranslationOrder:
         pair = (options["source"], options["target"])
         first, second = languages.route(services, request, wish.model, text, pair)
-        return {"model": first, "onward": second}
+        return TranslationOrder(first, options, language_of(request), second, path.name)
 
-    return whole_document.start_job(services, request, path, DEED, options, decided)
+    return whole_document.start_job(services, request, path, DEED, order)
 
 
 def _columns(columns: gr.Dropdown, path: str | None) -> dict[Any, Any]:

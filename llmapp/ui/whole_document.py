@@ -6,13 +6,14 @@ Starts jobs; what summarizes or translates is a process of its own and does not 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
 from typing import Any, Literal
 
 import gradio as gr
 
+from ..bulk.orders import SummaryOrder, TranslationOrder
 from ..bulk.writing import DOCUMENT
 from ..catalog import Task
 from ..tasks.documents import KINDS, read_document
@@ -24,7 +25,7 @@ from .notice import notice, quiet
 from .owners import owner_of
 from .services import Services
 from .text_tab import build_model, file_read
-from .words import language_of, w
+from .words import w
 
 
 @dataclass(frozen=True)
@@ -94,24 +95,15 @@ def start_job(
     request: gr.Request | None,
     path: Path,
     deed: Deed,
-    options: Mapping[str, Any],
-    decided: Callable[[str], Mapping[str, Any]],
+    order: Callable[[str], SummaryOrder | TranslationOrder],
 ) -> str:
-    """Start it and return its job id at once. Raises BadInput, TooLong, Refused, Busy.
-
-    `decided`: what of the order depends on the text, "model" among it.
-    """
+    """Start it and return its job id at once; `order` depends on the text. Raises BadInput, TooLong, Refused, Busy."""
     services.guard.job(request, deed.kind.name)
     services.guard.size(request, path.stat().st_size)
     text = read_document(path, services.settings.max_upload_mb).text
     services.guard.document(request, text)
-    spec = {
-        "name": path.name,
-        "options": dict(options),
-        "language": language_of(request),
-        **decided(text),
-    }
-    return services.supervisor.start(deed.kind.name, owner_of(services.settings, request), spec, {DOCUMENT: path})
+    owner = owner_of(services.settings, request)
+    return services.supervisor.start(deed.kind.name, owner, asdict(order(text)), {DOCUMENT: path})
 
 
 def written_card(report: Mapping[str, Any], language: str, done: str, text: str, more: str, *facts: str) -> str:

@@ -45,6 +45,12 @@ def test_a_summary_in_another_language_is_written():
     assert taken(language="en").taken
 
 
+def test_what_is_taken_stays_in_its_language_and_that_is_said():
+    found = taken("taken", language="de")
+    assert (found.taken, found.why.code) == (True, "reason.summary_untranslated")
+    assert taken("taken", language="en").why is None
+
+
 def test_the_catalog_has_the_figures_of_what_ships(catalog: Catalog):
     encoder, writer = extractor(catalog.models()), catalog.model("smollm2-135m-instruct")
     assert encoder is not None

@@ -238,7 +238,10 @@ def test_small_models_and_foreign_texts_are_labelled():
     german = "Das ist ein ganz einfacher Satz. Und hier steht noch einer."
     codes = [note.code for note in last(says("Gut.", languages=("en",)), german).notes]
     assert codes == ["reason.summary_rough", "reason.language_foreign"]
-    assert last(FakeEngine(replace(MODEL, parameters=4 * 10**9)), german).notes == ()
+    big = replace(MODEL, parameters=4 * 10**9)
+    assert last(FakeEngine(big), german).notes == ()
+    (note,) = last(FakeEngine(big), german, language="it").notes
+    assert note.text("en") == "Fake was not made to write Italian: do not rely on this."
 
 
 def test_what_can_not_be_wished_for_is_refused():

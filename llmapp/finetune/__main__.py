@@ -1,0 +1,169 @@
+"""`python -m llmapp.finetune`: the same trainings as on the page, from the command line.
+
+Works on the job folders of the app's data folder, whether the app runs or not, as the person at the keyboard. Results
+go to the output, words to the error output. Ends with 0, with 1 where something failed, with 2 for bad input.
+Imports no torch: a training is a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ..catalog import Catalog
+from ..errors import BadInput, LlmappError, NotFound
+from ..jobs.job import ENDED, JobStatus
+from ..jobs.supervisor import HOME, STOP_GRACE_S, Supervisor
+from ..messages import say
+from ..settings import ONE_PERSON, AppSettings, read_settings
+from .order import AUTO, KIND, ROWS, order_for
+from .settings import EFFORTS
+
+LOOK_S = 0.5
+WELL_ENDED = ("done", "stopped")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do one command; what goes wrong is one sentence."""
+    given = _parser().parse_args(argv)
+    command: Callable[[Supervisor, argparse.Namespace, AppSettings], int] = given.command
+    try:
+        settings = read_settings(_app_flags(given))
+        return command(Supervisor(settings.data_dir / "jobs", settings), given, settings)
+    except LlmappError as error:
+        print(error, file=sys.stderr)
+        return 2 if isinstance(error, (BadInput, NotFound)) and error.code != "no_report" else 1
+
+
+def start(supervisor: Supervisor, given: argparse.Namespace, settings: AppSettings) -> int:
+    """Begin a training; prints its id."""
+    if not given.data.is_file():
+        raise BadInput("no_such_file", file=str(given.data))
+    order = order_for(given.data, given.text, given.label, given.base, given.effort, given.name)
+    base = Catalog.read(HOME / "models", settings.data_dir / "adapters").model(order.base)
+    print(supervisor.start(KIND, ONE_PERSON, asdict(order), {ROWS: given.data}), flush=True)
+    print(say("finetune.cli_started", text=order.text, label=order.label, base=base.name), file=sys.stderr)
+    return 0
+
+
+def status(supervisor: Supervisor, given: argparse.Namespace, _: AppSettings) -> int:
+    """Print how a training stands, as JSON."""
+    _print(_plain(supervisor.status(given.id, ONE_PERSON)))
+    return 0
+
+
+def watch(supervisor: Supervisor, given: argparse.Namespace, _: AppSettings) -> int:
+    """Print a line whenever something happens, until it has ended."""
+    shown = ""
+    while True:
+        found = supervisor.status(given.id, ONE_PERSON)
+        line = _line(found)
+        if line != shown:
+            print(line, flush=True)
+        shown = line
+        if found.state in ENDED:
+            break
+        time.sleep(LOOK_S)
+    if found.problem:
+        print(found.problem.text(), file=sys.stderr)
+    return 0 if found.state in WELL_ENDED else 1
+
+
+def stop(supervisor: Supervisor, given: argparse.Namespace, _: AppSettings) -> int:
+    """Stop a training, which keeps what it has; waits until it has, and prints how it stands."""
+    supervisor.stop(given.id, ONE_PERSON)
+    until = time.monotonic() + 2 * STOP_GRACE_S
+    while (found := supervisor.status(given.id, ONE_PERSON)).state not in ENDED and time.monotonic() < until:
+        time.sleep(LOOK_S)
+    _print(_plain(found))
+    return 0 if found.state in ENDED else 1
+
+
+def resume(supervisor: Supervisor, given: argparse.Namespace, _: AppSettings) -> int:
+    """Go on with a training; prints how it stands."""
+    supervisor.resume(given.id, ONE_PERSON)
+    _print(_plain(supervisor.status(given.id, ONE_PERSON)))
+    return 0
+
+
+def report(supervisor: Supervisor, given: argparse.Namespace, _: AppSettings) -> int:
+    """Print what came of a training, as JSON, fractions of 1."""
+    _print(supervisor.report(given.id, ONE_PERSON))
+    return 0
+
+
+def export(supervisor: Supervisor, given: argparse.Namespace, settings: AppSettings) -> int:
+    """Write the adapter of a training as a zip file; prints its place."""
+    report = supervisor.report(given.id, ONE_PERSON)
+    adapter = settings.data_dir / "adapters" / str(report["adapter"])
+    place = Path(given.to or f"{supervisor.spec(given.id, ONE_PERSON)['name']}.zip").with_suffix("")
+    print(shutil.make_archive(str(place), "zip", adapter))
+    return 0
+
+
+def list_all(supervisor: Supervisor, _given: argparse.Namespace, _: AppSettings) -> int:
+    """Print a line for each training, newest first: id, how it stands, name."""
+    for found in supervisor.jobs(ONE_PERSON):
+        if found.kind == KIND:
+            print(f"{_line(found)}  {supervisor.spec(found.id, ONE_PERSON)['name']}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m llmapp.finetune", description=say("finetune.cli_about"))
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, does: Callable[..., int], of_one: bool = True) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=say(f"finetune.cli_{name}"), description=say(f"finetune.cli_{name}"))
+        added.set_defaults(command=does)
+        if of_one:
+            added.add_argument("id", metavar="ID", help=say("finetune.cli_id"))
+        for flag in ("--data-dir", "--device", "--precision"):
+            added.add_argument(flag, default=None)
+        added.add_argument("--offline", action="store_true")
+        return added
+
+    begin = command("start", start, of_one=False)
+    begin.add_argument("--data", type=Path, required=True, help=say("finetune.cli_data"))
+    for flag in ("--text", "--label", "--name"):
+        begin.add_argument(flag, default="", help=say(f"finetune.cli_{flag[2:]}"))
+    begin.add_argument("--base", default=AUTO, help=say("finetune.cli_base"))
+    begin.add_argument("--effort", default=EFFORTS[0], help=", ".join(EFFORTS))
+    for name, does in (("status", status), ("watch", watch), ("stop", stop), ("resume", resume), ("report", report)):
+        command(name, does)
+    command("export", export).add_argument("--to", default="", help=say("finetune.cli_to"))
+    command("list", list_all, of_one=False)
+    return parser
+
+
+def _app_flags(given: argparse.Namespace) -> list[str]:
+    """The flags that are the app's own."""
+    named = {"--data-dir": given.data_dir, "--device": given.device, "--precision": given.precision}
+    flags = [part for flag, value in named.items() if value for part in (flag, value)]
+    return [*flags, *(["--offline"] if given.offline else [])]
+
+
+def _plain(found: JobStatus) -> dict[str, Any]:
+    return {**found.facts(), "pid": found.pid}
+
+
+def _line(found: JobStatus) -> str:
+    """`0198... running Learning ... 40/120`."""
+    phase = say(f"job.phase_{found.phase}") if found.state == "running" and found.phase else ""
+    steps = f"{found.step}/{found.steps}" if found.steps else ""
+    return " ".join(filter(None, (found.id, found.state, phase, steps)))
+
+
+def _print(data: Any) -> None:
+    print(json.dumps(data, ensure_ascii=False), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
