@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from .chatting import LONG, MODEL, READY_MS, last_answer, open_chat, send, wait_for_words, wait_until_done
+from .chatting import LONG, READY_MS, last_answer, open_chat, send, wait_for_words, wait_until_done
 from .conftest import App
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -32,6 +32,7 @@ def test_send_streams_an_answer_with_its_facts(shared_app: App, new_page: Callab
     assert problems == []
 
 
+@pytest.mark.slow
 def test_stop_twenty_times_in_a_row(shared_app: App, new_page: Callable[..., Page]) -> None:
     """Each in a conversation of its own: after answers that were cut short, the model writes short ones by itself."""
     page = new_page()
@@ -127,7 +128,9 @@ def test_reload_keeps_the_conversation_also_in_the_middle_of_an_answer(
     wait_until_done(page)
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL], ids=["ended", "killed"])
+@pytest.mark.parametrize(
+    "how", [pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL], ids=["ended", "killed"]
+)
 def test_restart_keeps_the_conversation(app: App, new_page: Callable[..., Page], how: signal.Signals) -> None:
     page = new_page()
     open_chat(page, app)
@@ -143,22 +146,19 @@ def test_restart_keeps_the_conversation(app: App, new_page: Callable[..., Page],
     assert len(last_answer(page).split()) > 8
 
 
-def test_two_browsers_do_not_see_each_other(
-    start_app: Callable[..., App], data_dir_with: Callable[..., Path], new_page: Callable[..., Page]
-) -> None:
-    app = start_app(data_dir_with(MODEL), "--owners", "browser")
+def test_two_browsers_do_not_see_each_other(shared_app: App, new_page: Callable[..., Page]) -> None:
     one, two = new_page(), new_page()
-    open_chat(one, app)
+    open_chat(one, shared_app)
     send(one, "My secret word is marzipan.")
     expect(one.locator("#conversations label")).to_have_count(1, timeout=READY_MS)
     wait_until_done(one)
     identity = one.evaluate("new URL(location.href).searchParams.get('chat')")
-    open_chat(two, app)
+    open_chat(two, shared_app)
     expect(two.locator("#conversations label")).to_have_count(0)
-    open_chat(two, app, f"/?chat={identity}")
+    open_chat(two, shared_app, f"/?chat={identity}")
     two.wait_for_timeout(1500)
     assert "marzipan" not in two.content()
-    open_chat(one, app)
+    open_chat(one, shared_app)
     expect(one.locator("#conversation")).to_contain_text("marzipan")
 
 
