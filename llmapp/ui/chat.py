@@ -66,8 +66,6 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
                 placeholder=w("chat.empty"),
             )
             status = gr.HTML(elem_id="chat-status", elem_classes="quiet", padding=False)
-            call = gr.HTML(elem_id="chat-call", padding=False)
-            keeping = build_keeping("chat", _right_answer)
             proceed = gr.Button(w("chat.continue"), visible=False, size="sm", elem_id="continue")
             box = gr.MultimodalTextbox(
                 {"text": "", "files": []},
@@ -83,6 +81,8 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
             box.change(None, [box], [attached], js=NAME_FILES, **QUIET)
             with gr.Row(elem_id="examples"):
                 tries = [gr.Button(w(key), size="sm", min_width=160) for key in EXAMPLES]
+            call = gr.HTML(elem_id="chat-call", padding=False)
+            keeping = build_keeping("chat", _right_answer)
         with gr.Column(scale=2, min_width=220, elem_id="chat-options"):
             model, why, system, knobs = _options(services)
         place = gr.Textbox("", visible=False)
