@@ -216,6 +216,9 @@ class TorchEngine:
 
     def _groups(self, requests: Sequence[Request]) -> Iterator[list[int]]:
         """Indices of requests to be computed together: what must be equal is equal, and lengths are similar."""
+        if len(requests) == 1:  # an answer in a chat: its prompt is not counted for nothing
+            yield [0]
+            return
         alike: dict[object, list[int]] = defaultdict(list)
         for i, request in enumerate(requests):
             same = (request.languages, request.sampling.repetition_penalty)

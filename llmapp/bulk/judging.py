@@ -18,10 +18,10 @@ from ..errors import BadInput
 from ..messages import message
 from ..tasks.sentiment import Judgement, classify_each, labels_of
 from ..tasks.tables import Sheet, read_sheet, write_csv, write_xlsx
-from ..tasks.watch import Ordered
+from ..tasks.watch import Ordered, read_order
 from .charts import by_group, over_time
 from .lent import save_report, with_model
-from .orders import TableOrder, read_order
+from .orders import TableOrder
 from .rows import DoneRows
 from .truth import CUT, Compared, keep_compared, true_labels
 

@@ -1,13 +1,10 @@
-"""What each kind of long work is asked for: made by the page, kept in the job's spec, read by the worker.
-
-What a spec of another version lacks has its default, what it has more is left alone.
-"""
+"""What each kind of long work is asked for: made by the page, kept in the job's spec, read by the worker."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -61,11 +58,3 @@ class TranslationOrder:
     language: str = "en"
     onward: str = ""
     name: str = ""
-
-
-T = TypeVar("T", TableOrder, SummaryOrder, TranslationOrder)
-
-
-def read_order(kind: type[T], todo: Mapping[str, Any]) -> T:
-    """The order as a job's spec has it."""
-    return kind(**{each.name: todo[each.name] for each in fields(kind) if each.name in todo})

@@ -25,10 +25,10 @@ from ..tasks.formats.translating import FileUpdate, translate_layout
 from ..tasks.receipts import Receipt, receipts
 from ..tasks.summarize import SummaryOptions, SummaryUpdate, summarize
 from ..tasks.translate import TranslationUpdate
-from ..tasks.watch import Ordered
+from ..tasks.watch import Ordered, read_order
 from .lent import save_report, with_model
 from .memo import Memo
-from .orders import SummaryOrder, TranslationOrder, read_order
+from .orders import SummaryOrder, TranslationOrder
 
 DOCUMENT = "document"
 SHOWN = 2000

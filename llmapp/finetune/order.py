@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +41,3 @@ def order_for(
     text, label = text or guessed[0], label or guessed[1]
     validate(table, text, label)
     return LessonOrder(BASE if base == AUTO else base, text, label, effort, name.strip() or path.stem)
-
-
-def read_order(todo: Mapping[str, Any]) -> LessonOrder:
-    """The order as a job's spec has it; what a spec of another version has more is left alone."""
-    return LessonOrder(**{each.name: todo[each.name] for each in fields(LessonOrder) if each.name in todo})

@@ -25,12 +25,12 @@ from ..errors import BadInput, SourceError
 from ..messages import message
 from ..settings import AppSettings
 from ..tasks.metrics import score
-from ..tasks.watch import Ordered, Watch
+from ..tasks.watch import Ordered, Watch, read_order
 from .adapter import Base, hand_over, publish, save, verify
 from .batching import Encoded
 from .dataset import Rows, Split, read_table, split, validate
 from .evaluate import commonest, interval, mcnemar
-from .order import ROWS, read_order
+from .order import ROWS, LessonOrder
 from .settings import LoraSettings, step_budget
 from .train import Look, Outcome, Step, hash_of, probabilities, train, with_lora
 
@@ -64,7 +64,7 @@ class Taught:
 
 def run(work: Ordered, catalog: Catalog, sources: Sources, settings: AppSettings) -> Literal["done", "stopped"]:
     """Fine-tune as a `LessonOrder` says; the adapter is listed under the job's id. Raises LlmappError."""
-    order = read_order(work.todo)
+    order = read_order(LessonOrder, work.todo)
     knobs = LoraSettings(**order.settings)
     model = catalog.model(order.base)
     if model.kind not in ("encoder", "classifier"):

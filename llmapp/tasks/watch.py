@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from ..messages import Message
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
 
 
 class Watch(Protocol):
@@ -51,3 +57,11 @@ class Ordered(Watch, Protocol):
 
     def file_name(self, name: str) -> str:
         """What the person called that file."""
+
+
+def read_order(kind: type[T], todo: Mapping[str, Any]) -> T:
+    """What was asked for, as a dataclass of the work's own.
+
+    What a spec of another version lacks has its default; what it has more is left alone.
+    """
+    return kind(**{each.name: todo[each.name] for each in fields(kind) if each.name in todo})
