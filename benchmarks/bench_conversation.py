@@ -10,16 +10,11 @@ import json
 import statistics
 import time
 from contextlib import closing
-from pathlib import Path
 
-from llmapp.backend.device import detect
 from llmapp.backend.engine import Engine, Request, Sampling, Turn
-from llmapp.backend.pool import Pool
-from llmapp.backend.sources import Sources
-from llmapp.catalog import Catalog
-from llmapp.settings import read_settings
 
-from .bench_chat import MODEL, ROOT, machine, packaged
+from .bench_chat import MODEL
+from .house import leased, machine
 
 TURNS = 5
 SAID = "The keeper climbed the stairs, lit the lamp, and looked out at the sea, which was calm that night. " * 12
@@ -27,19 +22,14 @@ SAMPLING = Sampling(temperature=0, max_new_tokens=4)
 
 
 def main() -> None:
-    packaged(MODEL)
-    settings = read_settings(["--data-dir", str(ROOT / "build")], {"HF_HUB_OFFLINE": "1"})
-    sources = Sources(Path(settings.data_dir) / "models", settings)
-    pool = Pool(Catalog.read(ROOT / "models"), sources, detect("cpu"), "auto")
     turns = tuple(Turn("user" if i % 2 == 0 else "assistant", f"{i}. {SAID}") for i in range(7))
     kept, forgotten = [], []
-    with pool.lease(MODEL) as engine:
+    with leased(MODEL) as engine:
         tokens = engine.count_tokens(turns)
         for i in range(TURNS):
             first_token(engine, (Turn("user", f"{i}. {SAID}"),))  # what was read last is something else now
             forgotten.append(first_token(engine, (*turns, Turn("user", f"And in chapter {i}?"))))
             kept.append(first_token(engine, (*turns, Turn("user", f"And in verse {i}?"))))
-    pool.close()
     found = {
         "ratio": round(statistics.median(f / k for f, k in zip(forgotten, kept, strict=True)), 1),
         "kept_s": round(statistics.median(kept), 2),

@@ -12,37 +12,27 @@ import json
 import statistics
 import time
 from itertools import takewhile
-from pathlib import Path
 from pydoc_data.topics import topics
 from unittest.mock import patch
 
-from llmapp.backend.device import detect
 from llmapp.backend.engine import Engine
-from llmapp.backend.pool import Pool
-from llmapp.backend.sources import Sources
-from llmapp.catalog import Catalog
-from llmapp.settings import read_settings
 from llmapp.tasks import summarize as work
 
-from .bench_chat import MODEL, ROOT, machine, packaged
+from .bench_chat import MODEL
+from .house import leased, machine
 
 PAIRS, TOGETHER = 3, work.TOGETHER
 CHARACTERS = 4 * work.PART * TOGETHER
 
 
 def main() -> None:
-    packaged(MODEL)
-    settings = read_settings(["--data-dir", str(ROOT / "build")], {"HF_HUB_OFFLINE": "1"})
-    sources = Sources(Path(settings.data_dir) / "models", settings)
-    pool = Pool(Catalog.read(ROOT / "models"), sources, detect("cpu"), "auto")
     book = "\n\n".join(topics[name] for name in sorted(topics))
     together, alone = [], []
-    with pool.lease(MODEL) as engine:
+    with leased(MODEL) as engine:
         for i in range(PAIRS):
             text = book[i * CHARACTERS : (i + 1) * CHARACTERS]
             together.append(seconds_a_part(engine, text, TOGETHER))
             alone.append(seconds_a_part(engine, text, 1))
-    pool.close()
     ratios = [one / eight for one, eight in zip(alone, together, strict=True)]
     found = {
         "ratio": round(statistics.median(ratios), 2),

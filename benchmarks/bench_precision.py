@@ -18,7 +18,6 @@ import platform
 import statistics
 import sys
 import time
-from pathlib import Path
 from pydoc_data.topics import topics
 from typing import Any
 
@@ -27,11 +26,9 @@ from bitsandbytes.nn import Linear4bit
 
 from llmapp.backend.device import choose_precision, detect
 from llmapp.backend.loader import Loaded, footprint, load
-from llmapp.backend.sources import Sources
-from llmapp.catalog import Catalog
-from llmapp.settings import read_settings
 
-ROOT = Path(__file__).parent.parent
+from .house import catalog, packaged
+
 MODEL = "smollm2-135m-instruct"
 TOPIC = "specialnames"
 BYTES = 20_000
@@ -78,9 +75,7 @@ def repacked(loaded: Loaded) -> Any:
 
 def main() -> None:
     hardware = detect("cpu")
-    settings = read_settings(["--data-dir", str(ROOT / "build")], {"HF_HUB_OFFLINE": "1"})
-    model = Catalog.read(ROOT / "models").model(MODEL)
-    local = Sources(settings.data_dir / "models", settings).fetch(model, lambda _: None)
+    model, local = catalog().model(MODEL), packaged(MODEL)
     wishes = ("fp32", "bf16", "4bit")
     held = {wish: load(local, model, choose_precision(model, hardware, wish)) for wish in wishes}
     chapter = text()

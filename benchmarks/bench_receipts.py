@@ -26,9 +26,9 @@ from llmapp.tasks.receipts import likeness_of, receipts
 from llmapp.tasks.summarize import SummaryUpdate
 from llmapp.tasks.vectors import Vectors
 
-from .bench_chat import machine
-from .bench_summaries import ENCODER, OPTIONS, encoded, lent, rows
+from .bench_summaries import ENCODER, OPTIONS, encoded, rows
 from .data import Summarized
+from .house import leased, machine
 
 TEXTS = {"descriptions": 200, "articles": 12}
 BOUNDS = {"words": np.arange(0.05, 0.5, 0.05), "encoder": np.arange(0.3, 0.8, 0.05)}
@@ -104,7 +104,7 @@ def main() -> None:
         if "words" in chosen.methods:
             result[f"{name}, words"] = measure(given, None)
         if "encoder" in chosen.methods:
-            with lent(ENCODER) as engine:
+            with leased(ENCODER) as engine:
                 result[f"{name}, encoder"] = measure(given, engine)
     print(json.dumps({**result, "machine": machine()}, indent=1))
 

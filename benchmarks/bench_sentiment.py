@@ -14,29 +14,22 @@ import importlib
 import importlib.util
 import json
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
-from llmapp.backend.device import detect
 from llmapp.backend.engine import Engine
-from llmapp.backend.pool import Pool
-from llmapp.backend.sources import Sources
-from llmapp.catalog import Catalog
 from llmapp.finetune.evaluate import interval, mcnemar
-from llmapp.settings import read_settings
 from llmapp.tasks.sentiment import sentiment_each
 
-from .bench_chat import machine
 from .data import CACHE, Snippet, movie_snippets, rated
 from .data_en import apart, learned_from, sentences, tweets
 from .data_zh import chinese_reviews
+from .house import leased, machine
 from .train_linear import LABELS, MODEL, miscalibration, sides, truths
 
 ADAPTER = "sentiment-en"
-ROOT = Path(__file__).parent.parent
 BATCH, MOST = 512, 1000
 VADER_POSITIVE = 0.05
 """Compound score from which VADER says positive, by its README; what it calls neutral counts as negative here, which
@@ -91,14 +84,11 @@ def snownlp() -> Peer | None:
 
 
 def main() -> None:
-    settings = read_settings(["--data-dir", str(ROOT / "build")], {})
-    sources = Sources(settings.data_dir / "models", settings)
-    pool = Pool(Catalog.read(ROOT / "models"), sources, detect("cpu"), "fp32")
     report: dict[str, Any] = {"machine": machine(), "precision": "fp32"}
-    with pool.lease(MODEL) as engine:
+    with leased(MODEL) as engine:
         rows = sides(chinese_reviews())["held out"]
         report[MODEL] = {"reviews, held out": compared(engine, rows, snownlp())}
-    with pool.lease(ADAPTER) as engine:
+    with leased(ADAPTER) as engine:
         report[ADAPTER] = {name: compared(engine, rows, vader()) for name, rows in english().items()}
     print(json.dumps(report, ensure_ascii=False, indent=1))
 

@@ -23,7 +23,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-from .bench_chat import MODEL, end_app, free_port, machine, memory_mb, packaged, start_app
+from .bench_chat import MODEL, end_app, free_port, memory_mb, start_app
+from .house import machine, packaged
 
 STARTS = 3
 IDLE_S = 8.0

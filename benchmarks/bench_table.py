@@ -15,34 +15,27 @@ from __future__ import annotations
 import json
 import random
 import statistics
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 from pydoc_data.topics import topics
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import transformers
 
-from llmapp.backend.device import detect
 from llmapp.backend.engine import Engine
-from llmapp.backend.pool import Pool
-from llmapp.backend.sources import Sources
 from llmapp.bulk.judging import TABLE, judged, run
-from llmapp.catalog import Catalog
-from llmapp.messages import Message
-from llmapp.settings import read_settings
+from llmapp.bulk.orders import TableOrder
 from llmapp.tasks.splitting import paragraphs, sentences
 from llmapp.tasks.tables import write_csv
 
-from .bench_chat import machine
 from .data import movie_snippets
+from .house import Console, leased, machine
 
-ROOT = Path(__file__).parent.parent
 ADAPTER = "sentiment-en"
 ROWS, PAIR, PAIRS, BATCH = 10_000, 1000, 5, 32
 SEED = 7
@@ -50,15 +43,14 @@ SEED = 7
 Judge = Callable[[Sequence[str]], Any]
 
 
-@dataclass
-class Order:
-    """The job's folder, and nobody who watches or stops."""
+class Ordered(Console):
+    """The job's folder and its table, and nobody who watches or stops."""
 
-    place: Path
-    table: Path
-    todo: Mapping[str, Any]
-    id: str = "1"
-    owner: str = "me"
+    id, owner = "1", "me"
+
+    def __init__(self, place: Path, table: Path, order: TableOrder) -> None:
+        super().__init__(place)
+        self.table, self.todo = table, asdict(order)
 
     def file(self, name: str) -> Path:
         assert name == TABLE
@@ -66,26 +58,6 @@ class Order:
 
     def file_name(self, name: str) -> str:
         return f"{name}.csv"
-
-    def folder(self, name: Literal["checkpoints", "result"]) -> Path:
-        folder = self.place / name
-        folder.mkdir(exist_ok=True)
-        return folder
-
-    def phase(self, name: str) -> None:
-        print(name, file=sys.stderr)
-
-    def say(self, words: Message) -> None:
-        print(words.text(), file=sys.stderr)
-
-    def point(self, name: str, step: int, **values: float) -> None:
-        pass
-
-    def progress(self, step: int, steps: int) -> None:
-        pass
-
-    def stop_asked(self) -> bool:
-        return False
 
 
 class OnePool:
@@ -132,20 +104,16 @@ def whole_job(engine: Engine, rows: Sequence[str]) -> tuple[float, list[str]]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_csv(folder / "upload", ["text"], ([row] for row in rows))
-        todo = {"column": "text", "model": ADAPTER, "labels": [], "language": "en"}
         began = time.perf_counter()
-        run(Order(folder, folder / "upload", todo), OnePool(engine))  # type: ignore[arg-type]
+        run(Ordered(folder, folder / "upload", TableOrder("text", ADAPTER)), OnePool(engine))  # type: ignore[arg-type]
         seconds = time.perf_counter() - began
         kept = (folder / "checkpoints" / "rows.jsonl").read_text(encoding="utf-8").splitlines()
     return seconds, [json.loads(line)["label"] for line in kept]
 
 
 def main() -> None:
-    settings = read_settings(["--data-dir", str(ROOT / "build")], {})
-    sources = Sources(settings.data_dir / "models", settings)
-    pool = Pool(Catalog.read(ROOT / "models"), sources, detect("cpu"), "fp32")
     rows = texts()
-    with pool.lease(ADAPTER) as engine:
+    with leased(ADAPTER) as engine:
         # The usual way to classify many texts.
         peer = transformers.pipeline(
             "text-classification",

@@ -16,20 +16,14 @@ import random
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from llmapp.backend.device import detect
 from llmapp.backend.engine import Engine
-from llmapp.backend.pool import Pool
-from llmapp.backend.sources import Sources
-from llmapp.catalog import Catalog
-from llmapp.settings import read_settings
 from llmapp.tasks.bleu import compare
 from llmapp.tasks.language import normalise
 from llmapp.tasks.translate import translate
 
-from .bench_chat import ROOT, machine, packaged
+from .house import leased, machine
 from .parallel import LANGUAGES, Pair, gnome_help
 
 MODEL = "gemma-3-270m"
@@ -41,17 +35,12 @@ def main() -> None:
     parser.add_argument("--languages", nargs="+", default=LANGUAGES)
     parser.add_argument("--lines", type=int, default=200)
     given = parser.parse_args()
-    packaged(MODEL)
-    settings = read_settings(["--data-dir", str(ROOT / "build")], {"HF_HUB_OFFLINE": "1"})
-    sources = Sources(Path(settings.data_dir) / "models", settings)
-    pool = Pool(Catalog.read(ROOT / "models"), sources, detect("cpu"), "auto")
     found = {}
-    with pool.lease(MODEL) as engine:
+    with leased(MODEL) as engine:
         for tag in given.languages:
             found[tag] = measured(engine, drawn(tag, given.lines), normalise(tag))
             print(tag, found[tag], file=sys.stderr)
         facts = engine.info.facts()
-    pool.close()
     print(json.dumps({**found, "made": facts, "machine": machine()}))
 
 

@@ -25,7 +25,8 @@ from typing import Any
 import psutil
 from gradio_client import Client, handle_file
 
-from .bench_chat import MODEL, end_app, free_port, machine, packaged, start_app
+from .bench_chat import MODEL, end_app, free_port, start_app
+from .house import machine, packaged
 
 PAGE = 1550
 PAGES = 300

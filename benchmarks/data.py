@@ -13,23 +13,13 @@ import tarfile
 import urllib.request
 import xml.etree.ElementTree as ElementTree
 import zipfile
-from collections import defaultdict
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 
-from llmapp.finetune.dataset import text_key
+from llmapp.finetune.alike import text_key
 
 CACHE = Path(__file__).parent.parent / "build" / "data"
 INDEX = "https://pypi.org/simple"
-SHINGLE = 3
-ALIKE = 0.5
-ENOUGH = 4
-"""Texts count as one when a set is split where half of all their runs of three words are the same, or half of the
-shorter one's and at least so many (six words in a row)."""
-COMMON = 100
-"""Holders looked at of one run of words: texts that are alike share rarer ones too."""
 
 
 @dataclass(frozen=True)
@@ -154,33 +144,6 @@ def fetched(package: Package, cache: Path = CACHE) -> bytes:
     return data
 
 
-def families(texts: Sequence[str], parts_of: Callable[[str], frozenset[str]] | None = None) -> list[str]:
-    """A name for each text, the same for texts that are nearly the same: they must be on one side of a split.
-
-    `parts_of` gives what a text is compared by; runs of words where there is none.
-    """
-    shingles = [(parts_of or runs_of_words)(text) for text in texts]
-    holders: dict[str, list[int]] = defaultdict(list)
-    for i, parts in enumerate(shingles):
-        for part in parts:
-            holders[part].append(i)
-    head = list(range(len(texts)))
-
-    def root(i: int) -> int:
-        while head[i] != i:
-            i = head[i]
-        return i
-
-    for members in holders.values():
-        for one, other in combinations(members[:COMMON], 2):
-            if root(one) != root(other) and _alike(shingles[one], shingles[other]):
-                head[max(root(one), root(other))] = min(root(one), root(other))
-    names: dict[int, str] = {}
-    for i, text in enumerate(texts):
-        names[root(i)] = min(names.get(root(i), text_key(text)), text_key(text))
-    return [names[root(i)] for i in range(len(texts))]
-
-
 def side(family: str) -> str:
     """Where a family of texts belongs, for ever: seven tenths to "train", one to "valid", two "held out"."""
     tenth = int(hashlib.sha256(family.encode()).hexdigest(), 16) % 10
@@ -193,17 +156,6 @@ def member(archive: bytes, name: str) -> bytes:
         file = opened.extractfile(name)
         assert file
         return file.read()
-
-
-def runs_of_words(text: str) -> frozenset[str]:
-    """What texts are compared by."""
-    words = text_key(text).split()
-    return frozenset(" ".join(words[i : i + SHINGLE]) for i in range(max(1, len(words) - SHINGLE + 1)))
-
-
-def _alike(one: frozenset[str], other: frozenset[str]) -> bool:
-    shared = len(one & other)
-    return shared >= ALIKE * len(one | other) or shared >= max(ENOUGH, ALIKE * min(len(one), len(other)))
 
 
 def _paragraphs(part: ElementTree.Element) -> str:

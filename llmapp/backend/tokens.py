@@ -38,6 +38,15 @@ class Tokens:
         """`ids`, or TooLong where they leave no room for one more token in the model's context."""
         return self.fitting(self.ids(prompt))
 
+    def all_checked(self, prompts: Sequence[Prompt]) -> list[tuple[int, ...]]:
+        """`checked` of each; plain texts go through the tokenizer together, several times as fast."""
+        texts = [prompt for prompt in prompts if isinstance(prompt, str)]
+        if not texts or len(texts) < len(prompts):
+            return [self.checked(prompt) for prompt in prompts]
+        with self._lock:
+            rows = self.tokenizer(texts, add_special_tokens=True, verbose=False)["input_ids"]
+        return [self.fitting(tuple(row)) for row in rows]
+
     def fitting(self, ids: tuple[int, ...]) -> tuple[int, ...]:
         """The ids, or TooLong where they leave no room for one more token in the model's context."""
         limit = self.model.context

@@ -88,7 +88,7 @@ def judged(
     different = [text for text in dict.fromkeys(texts) if text.strip()]
     found: dict[str, dict[str, Any]] = {}
     try:
-        answers = zip(different, classify_each(engine, different, labels, several, batch=MOST_ROWS), strict=True)
+        answers = zip(different, classify_each(engine, different, labels, several, MOST_ROWS, warn=False), strict=True)
         found = {text: _row(judgement, several) for text, judgement in answers}
     except BadInput:  # one of them can not be judged
         found = {text: _alone(engine, text, labels, language, several) for text in different}
@@ -98,7 +98,7 @@ def judged(
 
 def _alone(engine: Engine, text: str, labels: Sequence[str], language: str, several: bool) -> dict[str, Any]:
     try:
-        return _row(next(iter(classify_each(engine, [text], labels, several))), several)
+        return _row(next(iter(classify_each(engine, [text], labels, several, warn=False))), several)
     except BadInput as error:
         return {"error": error.text(language)}
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from ..catalog import Catalog
 from ..errors import BadInput, LlmappError, NotFound
-from ..jobs.job import ENDED, JobStatus
+from ..jobs.job import ENDED, JobStatus, unpack
 from ..jobs.supervisor import HOME, STOP_GRACE_S, Supervisor
 from ..messages import say
 from ..settings import ONE_PERSON, AppSettings, read_settings
@@ -60,10 +60,14 @@ def status(supervisor: Supervisor, given: argparse.Namespace, _: AppSettings) ->
 
 
 def watch(supervisor: Supervisor, given: argparse.Namespace, _: AppSettings) -> int:
-    """Print a line whenever something happens, until it has ended."""
-    shown = ""
+    """Print a line whenever something happens, until it has ended; what is said of it goes to the error output."""
+    shown, seen = "", 0
     while True:
         found = supervisor.status(given.id, ONE_PERSON)
+        for event in supervisor.events(given.id, ONE_PERSON, seen):
+            seen = event["seq"]
+            if event["kind"] == "say":
+                print(unpack(event).text(), file=sys.stderr, flush=True)
         line = _line(found)
         if line != shown:
             print(line, flush=True)

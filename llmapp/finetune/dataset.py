@@ -7,10 +7,8 @@ the header is row 1.
 from __future__ import annotations
 
 import hashlib
-import re
-import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from ..errors import BadInput
 from ..messages import Message, message
 from ..tasks.columns import LABEL_NAMES, repeats
 from ..tasks.tables import FEW_VALUES, Sheet, called, guess_text, read_sheet
+from .alike import nearly_same, text_key
 
 LEAST_PER_LABEL = 5
 """Different texts a label needs: one to choose the best with, one to test on, a few to learn from."""
@@ -39,6 +38,12 @@ class Rows:
     numbers: tuple[int, ...]
     classes: tuple[str, ...]
     notes: tuple[Message, ...]
+
+    @property
+    def truth(self) -> list[int]:
+        """Each row's label as a position in `classes`."""
+        place = {name: i for i, name in enumerate(self.classes)}
+        return [place[label] for label in self.labels]
 
 
 @dataclass(frozen=True)
@@ -99,15 +104,11 @@ def validate(table: Table, text: str, label: str) -> Rows:
 def split(rows: Rows, seed: int) -> Split:
     """Tenths: eight to learn, one to choose, one to test; every label in each; small tables test on more.
 
-    The same text, whatever its case and punctuation, is always on one side. Rows are drawn by a hash of seed and
-    text, so that the order in the file does not matter.
+    The same text, whatever its case and punctuation or with a word changed, is always on one side. Rows are drawn by a
+    hash of seed and text, so that the order in the file does not matter.
     """
-    groups: dict[str, list[int]] = defaultdict(list)
-    for i, content in enumerate(rows.texts):
-        groups[text_key(content)].append(i)
-    by_label: dict[str, list[str]] = defaultdict(list)
-    for key, members in groups.items():
-        by_label[rows.labels[members[0]]].append(key)
+    groups = _groups(rows)
+    by_label = _by_label(rows, groups)
     share = min(max(0.1, LEAST_TESTED / len(rows.texts)), 0.25)
     sides: tuple[list[int], list[int], list[int]] = ([], [], [])
     for keys in by_label.values():
@@ -119,10 +120,27 @@ def split(rows: Rows, seed: int) -> Split:
     return Split(train, valid, test)
 
 
-def text_key(text: str) -> str:
-    """What two texts share that differ in case, punctuation, width of characters or blanks only."""
-    words = re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold())
-    return " ".join(words) or text.strip()
+def _groups(rows: Rows) -> dict[str, list[int]]:
+    """Positions by what must be on one side; by equal texts alone for a label that has too few groups otherwise."""
+    names, keys = nearly_same(rows.texts), [text_key(text) for text in rows.texts]
+    few = {label for label, found in _by_label(rows, _gathered(names)).items() if len(found) < LEAST_PER_LABEL}
+    alone = {names[i] for i, label in enumerate(rows.labels) if label in few}
+    return _gathered([key if name in alone else name for name, key in zip(names, keys, strict=True)])
+
+
+def _gathered(names: Sequence[str]) -> dict[str, list[int]]:
+    groups: dict[str, list[int]] = defaultdict(list)
+    for i, name in enumerate(names):
+        groups[name].append(i)
+    return groups
+
+
+def _by_label(rows: Rows, groups: Mapping[str, Sequence[int]]) -> dict[str, list[str]]:
+    """The groups of each label: a group goes by its first text's."""
+    found: dict[str, list[str]] = {label: [] for label in rows.classes}
+    for name, members in groups.items():
+        found[rows.labels[members[0]]].append(name)
+    return found
 
 
 def _check_labels(texts: Sequence[str], labels: Sequence[str], column: str) -> None:

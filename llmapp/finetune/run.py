@@ -9,57 +9,36 @@ import json
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..backend.device import BF16_FEATURES, Hardware, choose_precision, detect
 from ..backend.loader import Loaded, load_for_training
+from ..backend.pool import Pool
 from ..backend.progress import while_wanted
 from ..backend.sources import Local, Sources
 from ..catalog import Catalog, Model
-from ..errors import BadInput, SourceError
+from ..errors import BadInput, Busy, SourceError
 from ..messages import message
 from ..settings import AppSettings
-from ..tasks.metrics import score
 from ..tasks.watch import Ordered, Watch, read_order
 from .adapter import Base, hand_over, publish, save, verify
+from .baseline import Before, best, by_names, by_shipped
 from .batching import Encoded
-from .dataset import Rows, Split, read_table, split, validate
-from .evaluate import commonest, interval, mcnemar
-from .order import ROWS, LessonOrder
+from .dataset import split
+from .lesson import Lesson, Taught
+from .order import ROWS, TESTED, LessonOrder
+from .report import report_card, suspected, tested, wrong_answers
 from .settings import LoraSettings, step_budget
-from .train import Look, Outcome, Step, hash_of, probabilities, train, with_lora
+from .train import Look, Step, probabilities, train, with_lora
 
 MOST_LOOKED_AT = 500
 """Rows the best state is chosen with; more would take longer than the steps between."""
-MOST_WRONG = 20
+GOOD = 0.9
+"""Share right without any training from which a person is told that they may not need one."""
 POINTS = 200
 """Points of the loss curve; each is the mean of the steps since the one before."""
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """What shall be learned, on what, how."""
-
-    rows: Rows
-    parts: Split
-    base: Base
-    steps: int
-    settings: LoraSettings = field(default_factory=LoraSettings)
-
-
-@dataclass(frozen=True)
-class Taught:
-    """A trained model, and its answers on the rows kept for the test: probabilities of shape (rows, labels)."""
-
-    model: Any
-    outcome: Outcome
-    test: Encoded
-    odds: NDArray[np.float64]
 
 
 def run(work: Ordered, catalog: Catalog, sources: Sources, settings: AppSettings) -> Literal["done", "stopped"]:
@@ -70,7 +49,7 @@ def run(work: Ordered, catalog: Catalog, sources: Sources, settings: AppSettings
     if model.kind not in ("encoder", "classifier"):
         raise BadInput("training_base", model=model.name)
     work.phase("preflight")
-    rows = validate(read_table(work.file(ROWS)), order.text, order.label)
+    rows = order.rows(work.file(ROWS))
     parts = split(rows, knobs.seed)
     steps = step_budget(order.effort, len(parts.train), knobs.batch)
     _write(work, "split.json", asdict(parts))
@@ -82,14 +61,18 @@ def run(work: Ordered, catalog: Catalog, sources: Sources, settings: AppSettings
     hardware = detect(settings.device)
     base = Base(model, local, choose_precision(model, hardware, settings.precision))
     lesson = Lesson(rows, parts, base, steps, knobs)
-    taught = teach(lesson, hardware, work)
-    if taught is None:
+    before = _untouched(work, lesson, catalog, Pool(catalog, sources, hardware, settings.precision))
+    taught = teach(lesson, hardware, work) if before else None
+    if before is None or taught is None:
         return "stopped"
     work.phase("saving")
-    report = report_card(lesson, taught) | {"effort": order.effort}
+    report = report_card(lesson, taught, before) | {"effort": order.effort}
     folder = work.folder("result") / "adapter"
     keep(lesson, taught, folder)
-    _write(work, "report.json", report | {"adapter": work.id, "wrong": wrong_answers(lesson, taught)})
+    rows_tested = tested(lesson, taught, before)
+    _write(work, TESTED, rows_tested)
+    doubtful = {"wrong": wrong_answers(rows_tested), "suspected": suspected(lesson, taught)}
+    _write(work, "report.json", report | {"adapter": work.id, **doubtful})
     card = {"id": work.id, "name": order.name, "owner": work.owner, "task": "sentiment", "created": time.time()}
     publish(folder, card | {"base": model.id, "labels": list(rows.classes), "report": report})
     hand_over(folder, settings.data_dir / "adapters" / work.id)
@@ -124,59 +107,44 @@ def teach(lesson: Lesson, hardware: Hardware, watch: Watch) -> Taught | None:
     if outcome.early:
         watch.say(message("training.early", step=outcome.best_step))
     watch.phase("evaluating")
-    odds = probabilities(model, test_rows.ids)
-    return Taught(model, outcome, test_rows, odds)
-
-
-def report_card(lesson: Lesson, taught: Taught) -> dict[str, Any]:
-    """How good it is on rows it never saw, fractions of 1, and what made it.
-
-    `before` is always naming the commonest label: a new head has no skill before its training. `p`: how likely so
-    large a difference is by luck. `interval`: where the true accuracy is, in 95 of 100 tests.
-    """
-    labels, truth = lesson.rows.classes, list(taught.test.labels)
-    answers = taught.odds.argmax(-1).tolist()
-    usual = commonest([lesson.rows.classes.index(lesson.rows.labels[i]) for i in lesson.parts.train])
-    before, after = score(truth, [usual] * len(truth), labels), score(truth, answers, labels)
-    hits = [answer == true for answer, true in zip(answers, truth, strict=True)]
-    outcome = taught.outcome
-    return {
-        "test_rows": len(truth),
-        "train_rows": len(lesson.parts.train),
-        "valid_rows": len(lesson.parts.valid),
-        "labels": list(labels),
-        "before": {"kind": "commonest", "answer": labels[usual], **_short(before)},
-        "after": {**_short(after), "labels": {name: asdict(entry) for name, entry in after.labels.items()}},
-        "interval": interval(sum(hits), len(hits)),
-        "p": mcnemar([true == usual for true in truth], hits),
-        "confusion": after.confusion,
-        "steps": outcome.steps,
-        "best_step": outcome.best_step,
-        "early": outcome.early,
-        "minutes": round(outcome.seconds / 60, 2),
-        "settings": asdict(lesson.settings),
-        "base": lesson.base.model.id,
-        "revision": lesson.base.local.revision,
-        "precision": lesson.base.precision.kind,
-        "sha256": hash_of([lesson.rows.texts, lesson.rows.labels]),
-    }
-
-
-def wrong_answers(lesson: Lesson, taught: Taught) -> list[dict[str, Any]]:
-    """Tested rows it got wrong, the surest first: {"row", "text", "label", "answer", "probability"}."""
-    labels, rows = lesson.rows.classes, lesson.rows
-    answers = zip(lesson.parts.test, taught.odds.argmax(-1).tolist(), taught.odds.max(-1).tolist(), strict=True)
-    wrong = [(sure, i, labels[answer]) for i, answer, sure in answers if labels[answer] != rows.labels[i]]
-    return [
-        {"row": rows.numbers[i], "text": rows.texts[i], "label": rows.labels[i], "answer": said, "probability": sure}
-        for sure, i, said in sorted(wrong, reverse=True)[:MOST_WRONG]
-    ]
+    doubted = lesson.doubted()
+    odds, learned = (probabilities(model, ids) for ids in (test_rows.ids, _picked(encoded, doubted).ids))
+    return Taught(model, outcome, test_rows, odds, learned)
 
 
 def keep(lesson: Lesson, taught: Taught, folder: Path) -> None:
     """Save the adapter, load it from disk again and compare. It is listed once `publish` gives it a card."""
     save(taught.model, lesson.base, folder)
     verify(folder, lesson.base, taught.test.ids, taught.odds)
+
+
+def _untouched(work: Watch, lesson: Lesson, catalog: Catalog, pool: Pool) -> Before | None:
+    """The best that can be had without training, on the rows kept for the test; None when told to stop meanwhile.
+
+    A person is told where that is good already.
+    """
+    work.phase("baseline")
+    rows, test, base = lesson.rows, lesson.parts.test, lesson.base.model.id
+    truth, texts = [rows.truth[i] for i in test], [rows.texts[i] for i in test]
+    found: list[Before | None] = [lesson.usual()]
+    report, cancel = while_wanted(work.progress, work.stop_asked)
+    try:
+        with pool.lease(base, report=report, cancel=cancel) as engine:
+            found.append(by_names(engine, texts, rows.classes))
+        for adapter in (each for each in catalog.adapters("") if each.base == base and each.labels):
+            with pool.lease(adapter.id, report=report, cancel=cancel) as engine:
+                found.append(by_shipped(engine, texts, rows.classes, adapter.name))
+    except Busy:
+        if not cancel.is_set():
+            raise
+        return None
+    finally:
+        pool.close()
+    before = best([each for each in found if each], truth)
+    right = sum(a == t for a, t in zip(before.answers, truth, strict=True))
+    good = right >= GOOD * len(truth)
+    work.say(message("training.good_already" if good else "training.before", right=right, rows=len(truth)))
+    return before
 
 
 def _fetched(work: Watch, model: Model, sources: Sources) -> Local | None:
@@ -199,7 +167,7 @@ def _encoded(loaded: Loaded, lesson: Lesson, watch: Watch) -> Encoded:
     if cut:
         watch.say(message("training.too_long", rows=cut, tokens=most))
     ids = loaded.tokenizer(list(lesson.rows.texts), truncation=True, max_length=most)["input_ids"]
-    return Encoded(ids, [lesson.rows.classes.index(label) for label in lesson.rows.labels])
+    return Encoded(ids, lesson.rows.truth)
 
 
 def _sides(lesson: Lesson) -> tuple[Sequence[int], Sequence[int], Sequence[int]]:
@@ -242,10 +210,6 @@ class _Teller:
         if len(self._losses) * POINTS >= self._steps:
             self._watch.point("loss", seen.step, loss=sum(self._losses) / len(self._losses))
             self._losses.clear()
-
-
-def _short(scores: Any) -> dict[str, float]:
-    return {"accuracy": scores.accuracy, "macro_f1": scores.macro_f1}
 
 
 def _write(work: Watch, name: str, data: Any) -> None:

@@ -78,10 +78,21 @@ class Supervisor:
 
         The files are copied under the names they have here, such as "rows.csv".
         """
+        given = {name: (path, path.name) for name, path in (files or {}).items()}
         with self._dispatching():
-            job = self._make(kind, owner, spec, files or {})
+            job = self._make(kind, owner, spec, given)
             self._launch_next()
         return job
+
+    def again(self, job_id: str, owner: str, spec: Mapping[str, Any]) -> str:
+        """Queue another job of the same kind with the same files, and return its id at once."""
+        job = self._job(job_id, owner)
+        was = job.spec()
+        given = {name: (job.path / "data" / name, entry["name"]) for name, entry in was.files.items()}
+        with self._dispatching():
+            new = self._make(was.kind, owner, spec, given)
+            self._launch_next()
+        return new
 
     def status(self, job_id: str, owner: str) -> JobStatus:
         """How a job stands, found out anew: a worker that died is noticed here."""
@@ -233,16 +244,19 @@ class Supervisor:
                 with suppress(BadInput):
                     yield JobFolder(path), JobFolder(path).status()
 
-    def _make(self, kind: str, owner: str, work: Mapping[str, Any], files: Mapping[str, Path]) -> str:
-        """Write the whole folder aside, then give it its name: it is there, or it is not."""
+    def _make(self, kind: str, owner: str, work: Mapping[str, Any], files: Mapping[str, tuple[Path, str]]) -> str:
+        """Write the whole folder aside, then give it its name: it is there, or it is not.
+
+        `files`: where each is, and what the person called it.
+        """
         now = time.time()
         job_id = f"{int(now * 1000):012x}-{secrets.token_hex(4)}"
         aside = self._root / f".new-{job_id}"
         (aside / "data").mkdir(parents=True)
         kept = {}
-        for name, source in files.items():
+        for name, (source, called) in files.items():
             copy = Path(shutil.copyfile(source, aside / "data" / name))
-            kept[name] = {"name": source.name, "sha256": sha256(copy)}
+            kept[name] = {"name": called, "sha256": sha256(copy)}
         spec = JobSpec(job_id, kind, owner, now, work, kept)
         write_json(aside / "spec.json", asdict(spec))
         write_json(aside / "status.json", asdict(new_status(spec)))

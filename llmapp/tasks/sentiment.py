@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..backend.engine import Engine, ScoreRequest
 from ..errors import BadInput
@@ -19,6 +19,9 @@ from .splitting import chunks
 
 WINDOW = 256
 """Tokens judged at once; a longer text gets the mean of its windows, weighted by their length."""
+
+SPECIAL = 8
+"""Tokens that a tokenizer may put around a text."""
 
 BATCH = 16
 """Texts judged together; between two batches the work can be stopped."""
@@ -73,8 +76,10 @@ def sentiment(engine: Engine, texts: Sequence[str]) -> list[Judgement]:
     return list(sentiment_each(engine, texts))
 
 
-def sentiment_each(engine: Engine, texts: Sequence[str], batch: int = BATCH) -> Iterator[Judgement]:
+def sentiment_each(engine: Engine, texts: Sequence[str], batch: int = BATCH, warn: bool = True) -> Iterator[Judgement]:
     """Judge texts one after another: with the labels of a classifier or adapter, else `positive`, `negative`.
+
+    `warn`: look at the language of each, and note where the model was not made for it.
 
     A causal model sees the examples of `SHOWN`, and its log-probabilities lose their mean over `REFERENCES`:
     contextual calibration (Zhao et al. 2021, arXiv:2102.09690) with balanced references in place of a
@@ -82,12 +87,12 @@ def sentiment_each(engine: Engine, texts: Sequence[str], batch: int = BATCH) -> 
     arXiv:2309.17249). Raises BadInput for a blank text, CanNotRun for a model that only writes.
     """
     if _has_labels(engine):
-        return _each(engine, texts, _own(engine), 0, batch)
+        return _each(engine, texts, _own(engine), 0, batch, warn)
     if engine.info.model.kind == "encoder":
-        return _each(engine, texts, _nearest(engine, FEELINGS), 0, batch)
+        return _each(engine, texts, _nearest(engine, FEELINGS), 0, batch, warn)
     labels = ("positive", "negative")
     shown = "".join(f"{_task(text, 'Sentiment')} {label}\n\n" for text, label in SHOWN)
-    return _each(engine, texts, *_following(engine, shown, "Sentiment", labels, REFERENCES), batch)
+    return _each(engine, texts, *_following(engine, shown, "Sentiment", labels, REFERENCES), batch, warn)
 
 
 def classify(
@@ -98,11 +103,16 @@ def classify(
 
 
 def classify_each(
-    engine: Engine, texts: Sequence[str], labels: Sequence[str] = (), multi_label: bool = False, batch: int = BATCH
+    engine: Engine,
+    texts: Sequence[str],
+    labels: Sequence[str] = (),
+    multi_label: bool = False,
+    batch: int = BATCH,
+    warn: bool = True,
 ) -> Iterator[Judgement]:
     """Sort texts into labels that the model was never taught; without labels, as `sentiment_each` does.
 
-    `batch`: texts read ahead and judged together; many are faster, for they are sorted by length.
+    `batch`: texts read ahead and judged together; many are faster, for they are sorted by length. `warn` as there.
 
     A causal model continues "Category:" with each label, calibrated by `CONTENT_FREE` (Zhao et al. 2021); an
     encoder compares with "This text is about LABEL.". With `multi_label` each label stands against its own
@@ -110,18 +120,18 @@ def classify_each(
     """
     wanted = tuple(dict.fromkeys(label.strip() for label in labels if label.strip()))
     if not wanted:
-        return sentiment_each(engine, texts, batch)
+        return sentiment_each(engine, texts, batch, warn)
     if len(wanted) == 1 and not multi_label:
         raise BadInput("labels_one", label=wanted[0])
     if _has_labels(engine):
-        return _each(engine, texts, _among(engine, wanted, multi_label), 0, batch)
+        return _each(engine, texts, _among(engine, wanted, multi_label), 0, batch, warn)
     if engine.info.model.kind == "encoder":
         near = _each_alone(engine, wanted) if multi_label else _nearest(engine, _about(wanted))
-        return _each(engine, texts, near, 0, batch)
+        return _each(engine, texts, near, 0, batch, warn)
     if multi_label:
-        return _each(engine, texts, *_yes_or_no(engine, wanted), batch)
+        return _each(engine, texts, *_yes_or_no(engine, wanted), batch, warn)
     shown = f"Categories: {', '.join(wanted)}\n\n"
-    return _each(engine, texts, *_following(engine, shown, "Category", wanted, CONTENT_FREE), batch)
+    return _each(engine, texts, *_following(engine, shown, "Category", wanted, CONTENT_FREE), batch, warn)
 
 
 def labels_of(engine: Engine, labels: Sequence[str] = ()) -> tuple[str, ...]:
@@ -134,7 +144,9 @@ def _has_labels(engine: Engine) -> bool:
     return engine.info.model.kind == "classifier" or bool(engine.info.labels)
 
 
-def _each(engine: Engine, texts: Sequence[str], score: Score, overhead: int, size: int) -> Iterator[Judgement]:
+def _each(
+    engine: Engine, texts: Sequence[str], score: Score, overhead: int, size: int, warn: bool
+) -> Iterator[Judgement]:
     """Windows of all texts scored in batches, and the mean for each text. `overhead`: tokens beside a window."""
     budget = min(WINDOW, engine.info.model.context - overhead)
     for start in range(0, len(texts), size):
@@ -142,26 +154,28 @@ def _each(engine: Engine, texts: Sequence[str], score: Score, overhead: int, siz
         windows = [_windows(engine, text, budget) for text in batch]
         scored = iter(score([window for each in windows for window in each]))
         for text, each in zip(batch, windows, strict=True):
-            weights = [engine.count_tokens(window) for window in each]
-            yield _judgement(engine, text, [next(scored) for _ in each], weights)
+            weights = [engine.count_tokens(window) for window in each] if len(each) > 1 else [1]
+            judgement = _judgement([next(scored) for _ in each], weights)
+            warning = foreign(detect(text), engine.info.model) if warn else None
+            yield replace(judgement, notes=(*judgement.notes, warning)) if warning else judgement
 
 
 def _windows(engine: Engine, text: str, budget: int) -> list[str]:
     if not text.strip():
         raise BadInput("prompt_empty", model=engine.info.model.name)
+    if len(text.encode()) + SPECIAL <= budget:  # no token is shorter than a byte
+        return [" ".join(text.split())]
     pieces = chunks(text, budget, engine.count_tokens)
     return [" ".join(piece.split()) for piece in pieces if piece.strip()]
 
 
-def _judgement(engine: Engine, text: str, scores: list[Scores], weights: list[int]) -> Judgement:
+def _judgement(scores: list[Scores], weights: list[int]) -> Judgement:
     total = sum(weights)
     mean = {
         label: sum(score[label] * weight for score, weight in zip(scores, weights, strict=True)) / total
         for label in scores[0]
     }
     notes = [message("reason.read_in_windows", windows=len(scores))] if len(scores) > 1 else []
-    if warning := foreign(detect(text), engine.info.model):
-        notes.append(warning)
     return Judgement(max(mean, key=mean.__getitem__), mean, len(scores), tuple(notes))
 
 

@@ -28,6 +28,13 @@ PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", **PRIVATE}
 
 
+def clock_from(opened: Callable[..., Any], seconds: float) -> gr.Timer:
+    """A clock that stands still until its tab is opened: a page has many tabs, and most are never looked at."""
+    clock = gr.Timer(seconds, active=False)
+    opened(lambda: gr.update(active=True), None, [clock], **QUIET)
+    return clock
+
+
 def bind(
     handler: Callable[..., Any],
     *first: Any,

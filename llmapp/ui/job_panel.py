@@ -16,7 +16,7 @@ from ..errors import NotFound
 from ..jobs.job import ENDED, RESUMABLE, JobStatus
 from ..messages import say
 from .downloads import hidden_button, offer, wire_download
-from .events import QUIET, bind
+from .events import QUIET, bind, clock_from
 from .notice import notice, quiet
 from .owners import owner_of
 from .services import Services
@@ -45,15 +45,21 @@ WHOLE_ADDRESS = "path => path && new URL(path, location.origin + location.pathna
 Act = Callable[[Services, str, gr.Request], None]
 Draw = Callable[[Mapping[str, Any], str], str]
 """A tab's own report card: (report, language) -> HTML."""
+Tell = Callable[[Sequence[Mapping[str, Any]], bool, str], str]
+"""What a tab tells of a job's events: (events, whether it has ended, language) -> HTML."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of job: its name, which is the section of its words too, what it makes, and how its report is drawn."""
+    """One kind of job: its name, which is the section of its words too, what it makes, and how its report is drawn.
+
+    `tell` draws what has happened so far, where there is more to see than how far it is.
+    """
 
     name: str
     files: tuple[str, ...]
     draw: Draw
+    tell: Tell | None = None
 
 
 @dataclass(frozen=True)
@@ -117,12 +123,12 @@ def build_panel(kind: Kind) -> Panel:
     return Panel(kind, jobs, chosen, report, said, stop, resume, delete, share, unshare, link, files, hidden)
 
 
-def wire_panel(services: Services, opens: Sequence[Callable[..., Any]], panel: Panel) -> None:
-    """Redraw it when the page or the tab opens, when another job is chosen, and as time goes by."""
-    drawn = bind(look, services, panel, said=panel.said)
+def wire_panel(services: Services, opened: Callable[..., Any], panel: Panel) -> None:
+    """Redraw it when its tab is opened, when another job is chosen, and as time goes by."""
+    drawn = bind(_seen_again, services, panel, said=panel.said)
     panel.jobs.input(None, [panel.jobs], [panel.chosen], js="job => job", **QUIET)
     panel.jobs.input(drawn, [panel.jobs], panel.outputs(), **QUIET)
-    for event in (*opens, gr.Timer(TICK_S).tick):
+    for event in (opened, clock_from(opened, TICK_S).tick):
         event(drawn, [panel.chosen], panel.outputs(), **QUIET)
     for button, act in ((panel.stop, _stop), (panel.resume, _resume), (panel.delete, _delete)):
         button.click(bind(_act, services, panel, act, said=panel.said), [panel.chosen], panel.outputs(), **QUIET)
@@ -139,6 +145,12 @@ def _wire_link(services: Services, panel: Panel) -> None:
     made.then(None, [panel.link], [panel.link], js=WHOLE_ADDRESS, **QUIET)
     panel.unshare.click(bind(_unshare, services, panel, said=panel.said), [panel.chosen], shown, **QUIET)
     panel.jobs.input(lambda: gr.update(value="", visible=False), None, [panel.link], **QUIET)
+
+
+def _seen_again(services: Services, panel: Panel, job: str | None, request: gr.Request) -> dict[Any, Any]:
+    """As `look`; the choice is left as it is: another may have been made while this was on its way."""
+    seen = look(services, panel, job, request)
+    return seen | ({panel.chosen: gr.skip()} if seen[panel.chosen] == job else {})
 
 
 def look(services: Services, panel: Panel, job: str | None, request: gr.Request) -> dict[Any, Any]:
@@ -166,6 +178,12 @@ def look(services: Services, panel: Panel, job: str | None, request: gr.Request)
 
 
 def report_html(services: Services, kind: Kind, status: JobStatus, owner: str, language: str) -> str:
+    """How it is, and what the tab has to tell of how it went."""
+    told = kind.tell(services.supervisor.events(status.id, owner), status.state in ENDED, language) if kind.tell else ""
+    return _state_html(services, kind, status, owner, language) + told
+
+
+def _state_html(services: Services, kind: Kind, status: JobStatus, owner: str, language: str) -> str:
     """Progress while it works; the tab's own report when it is done; what to do when it is not."""
     if status.state == "done":
         return kind.draw(services.supervisor.report(status.id, owner), language)

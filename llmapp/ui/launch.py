@@ -23,8 +23,8 @@ LOOK_EVERY_S = 0.02
 """How often Gradio's queue looks for work. Its own choice, 1 ms, took a twentieth of a core when idle and of the speed
 of writing on two cores; 20 ms is nobody's wait."""
 
-PAGE_FIRST_S = 4.0
-"""So long the first page has the machine for itself; then torch and the model want it."""
+PAGE_FIRST_S = 10.0
+"""So long the first page has the machine for itself, unless it is there before or somebody asks for a model."""
 
 log = logging.getLogger(__name__)
 HERE = Path(__file__).parent

@@ -13,7 +13,7 @@ import gradio as gr
 from ..backend.progress import Report
 from ..catalog import Model
 from ..messages import say
-from .events import QUIET, bind
+from .events import QUIET, bind, clock_from
 from .facts import size
 from .loading import progress_message
 from .notice import notice
@@ -35,7 +35,7 @@ class Page:
     status: gr.HTML
 
 
-def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
+def build(services: Services, _demo: gr.Blocks, tab: gr.Tab) -> None:
     """Lay the tab out and wire it."""
     gr.Markdown(w("models.intro"), elem_classes="quiet")
     with gr.Row(equal_height=False):
@@ -58,9 +58,9 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
         (cancel, _cancel),
     ):
         button.click(bind(_act, services, page, action, said=said), [chosen], [said, status, table, chosen], **QUIET)
-    for opens in (demo.load, tab.select):
-        opens(bind(_draw, services, page, said=said), [chosen], [said, status, table, chosen], **QUIET)
-    gr.Timer(TICK_S).tick(bind(_redraw, services, page, said=said), None, [said, status, table], **QUIET)
+    tab.select(bind(_draw, services, page, said=said), [chosen], [said, status, table, chosen], **QUIET)
+    clock = clock_from(tab.select, TICK_S)
+    clock.tick(bind(_redraw, services, page, said=said), None, [said, status, table], **QUIET)
 
 
 def _names(services: Services, owner: str, language: str) -> list[tuple[str, str]]:

@@ -94,7 +94,7 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
         with gr.Tab(w("text.one"), id="text"):
             _build_text(services, demo, tab)
         with gr.Tab(w("text.table"), id="table"):
-            sentiment_table.build(services, demo, tab)
+            sentiment_table.build(services, tab)
 
 
 def _build_text(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
@@ -128,7 +128,7 @@ def _build_text(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
     page = Page(given, labels, several, each_line, status, bars, table, strip, why, words, made, keeping)
     work = Work([(run_button.click, run), (why.click, explained)], page, page.inputs(), page.outputs())
     wire_given(services, demo, tab, "sentiment", page.given, status, work)
-    wire_keeping(services, (demo.load, tab.select), keeping)
+    wire_keeping(services, (tab.select,), keeping)
 
 
 def _right_label() -> gr.Dropdown:

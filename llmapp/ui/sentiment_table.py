@@ -47,7 +47,7 @@ class Page:
     panel: Panel
 
 
-def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
+def build(services: Services, tab: gr.Tab) -> None:
     """Lay it out and wire it."""
     with gr.Row(equal_height=False):
         with gr.Column(min_width=320):
@@ -60,11 +60,11 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
         with gr.Column(min_width=320):
             panel = build_panel(KIND)
             view = truth_view.build()
-    _wire(services, (demo.load, tab.select), Page(table, labels, several, model, start, panel))
-    truth_view.wire(services, (demo.load, tab.select), panel, view)
+    _wire(services, tab.select, Page(table, labels, several, model, start, panel))
+    truth_view.wire(services, tab.select, panel, view)
 
 
-def _wire(services: Services, opens: Sequence[Callable[..., Any]], page: Page) -> None:
+def _wire(services: Services, opened: Callable[..., Any], page: Page) -> None:
     wire_table(page.table, page.start, _read, _guess, _checked)
     found = page.table.found
     page.start.click(
@@ -73,9 +73,8 @@ def _wire(services: Services, opens: Sequence[Callable[..., Any]], page: Page) -
         [found, *page.panel.outputs()],
         **QUIET,
     )
-    for event in opens:
-        event(bind(offered_models, services, "sentiment"), [page.model], [page.model], **QUIET)
-    wire_panel(services, opens, page.panel)
+    opened(bind(offered_models, services, "sentiment"), [page.model], [page.model], **QUIET)
+    wire_panel(services, opened, page.panel)
 
 
 def _read(path: Path) -> Sheet:

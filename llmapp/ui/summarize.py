@@ -73,7 +73,7 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
         with gr.Tab(w("text.one"), id="text"):
             _build_text(services, demo, tab)
         with gr.Tab(w("text.document"), id="document"):
-            whole_document.build(services, demo, tab, DEED, _options, _start)
+            whole_document.build(services, tab, DEED, _options, _start)
 
 
 def _build_text(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
@@ -101,7 +101,7 @@ def _build_text(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
     page = Page(Given(text, upload, model, run_button, stop), options, status, summary, made, receipts, keeping)
     work = Work([(run_button.click, run)], page, page.inputs(), page.outputs())
     wire_given(services, demo, tab, "summarize", page.given, status, work)
-    wire_keeping(services, (demo.load, tab.select), keeping)
+    wire_keeping(services, (tab.select,), keeping)
 
 
 def _options() -> tuple[Any, ...]:

@@ -12,9 +12,11 @@ from typing import Any, TypeVar
 
 import gradio as gr
 
+from ..errors import BadInput
 from ..tasks.tables import Sheet
 from .events import QUIET, bind
-from .words import tell, w
+from .notice import notice
+from .words import language_of, tell, w
 
 FILE_TYPES = [".csv", ".tsv", ".txt", ".xlsx", ".xls", ".ods"]
 ROWS, CELL = 5, 200
@@ -104,12 +106,16 @@ def _picked(
 def _seen(
     table: TableInput, start: gr.Button, sheet: S, chosen: Sequence[str], check: Check[S], request: gr.Request
 ) -> dict[Any, Any]:
-    said = check(sheet, chosen, request)
-    shown = [name for name in dict.fromkeys(chosen) if name]
+    """What the table is with these columns; where they will not do, others can still be picked."""
+    try:
+        said, good = check(sheet, chosen, request), True
+    except BadInput as problem:
+        said, good = notice(problem.text(language_of(request)), "bad"), False
+    shown = [name for name in dict.fromkeys(chosen) if name in sheet.columns]
     taken = (sheet.column(name)[:ROWS] for name in shown)
     rows = [[cell[:CELL] for cell in row] for row in zip(*taken, strict=True)]
     return {
         table.found: said,
         table.preview: gr.update(value={"headers": shown, "data": rows}, visible=True),
-        start: gr.update(interactive=True),
+        start: gr.update(interactive=good),
     }

@@ -78,8 +78,7 @@ def wire_given(
     given.upload.upload(bind(_opened, services, task, said=status), [given.upload], [given.text, status], **QUIET)
     waiter = Waiter(task, status, running(given), settled(given))
     wire_line(services, demo, waiter, work, given.stop.click)
-    for event in (demo.load, tab.select):
-        event(bind(offered_models, services, task), [given.model], [given.model], **QUIET)
+    tab.select(bind(offered_models, services, task), [given.model], [given.model], **QUIET)
 
 
 def running(given: Given) -> dict[Any, Any]:

@@ -75,7 +75,7 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
         with gr.Tab(w("text.one"), id="text"):
             _build_text(services, demo, tab)
         with gr.Tab(w("text.document"), id="document"):
-            translate_file.build(services, demo, tab)
+            translate_file.build(services, tab)
         with gr.Tab(w("text.glossary"), id="glossary"):
             glossary.build(services, demo)
 
@@ -118,7 +118,7 @@ def _build_text(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
     swap.click(bind(_swap, page), sides, [*sides, found, pairs, status, made, *keeping.offers()], **QUIET)
     model.change(bind(languages.offered, services), [model, source, target], [source, target], **QUIET)
     wire_given(services, demo, tab, "translate", page.given, status, work)
-    wire_keeping(services, (demo.load, tab.select), keeping)
+    wire_keeping(services, (tab.select,), keeping)
 
 
 def run(

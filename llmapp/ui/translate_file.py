@@ -35,7 +35,7 @@ class Wish:
     columns: Sequence[str] = ()
 
 
-def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
+def build(services: Services, tab: gr.Tab) -> None:
     """Lay it out and wire it."""
     sides: list[gr.Dropdown] = []
     columns = gr.Dropdown(
@@ -54,7 +54,7 @@ def build(services: Services, demo: gr.Blocks, tab: gr.Tab) -> None:
         )
         return [*sides, columns]
 
-    page = whole_document.build(services, demo, tab, DEED, widgets, _start)
+    page = whole_document.build(services, tab, DEED, widgets, _start)
     page.model.change(bind(languages.offered, services), [page.model, *sides], sides, **QUIET)
     refused = {"said": page.found, "settled": {columns: gr.update(value=[], visible=False)}}
     page.file.change(bind(_columns, columns, **refused), [page.file], [columns, page.found], **QUIET)

@@ -62,7 +62,7 @@ def build() -> View:
     return View(rows, earlier, later, gr.State(None), meanings, value, label, gr.HTML(padding=False))
 
 
-def wire(services: Services, opens: Sequence[Callable[..., Any]], panel: Panel, view: View) -> None:
+def wire(services: Services, opened: Callable[..., Any], panel: Panel, view: View) -> None:
     """Numbers of the panel's report open their rows; a label that is given another meaning changes the report."""
     refused: dict[str, Any] = {"said": view.said}
     panel.report.click(bind(_pressed, services, view, **refused), [panel.chosen], view.shown(), **QUIET)
@@ -71,8 +71,8 @@ def wire(services: Services, opens: Sequence[Callable[..., Any]], panel: Panel, 
     offers = [view.meanings, view.value, view.label]
     changed = bind(_changed, services, panel, view, **refused)
     panel.report.change(changed, [panel.chosen], [*offers, *view.shown()], **QUIET)
-    for event in opens:  # a report that was drawn before its tab was opened never changes
-        event(bind(_offered, services, panel, view, **refused), [panel.chosen], [*offers, view.said], **QUIET)
+    # A report that was drawn before its tab was opened never changes.
+    opened(bind(_offered, services, panel, view, **refused), [panel.chosen], [*offers, view.said], **QUIET)
     picked = bind(_picked, services, view, **refused)
     view.value.input(picked, [panel.chosen, view.value], [view.label, view.said], **QUIET)
     mapped = bind(_mapped, services, panel, **refused)

@@ -49,7 +49,6 @@ class Page:
 
 def build(
     services: Services,
-    demo: gr.Blocks,
     tab: gr.Tab,
     deed: Deed,
     widgets: Callable[[], Sequence[Any]],
@@ -70,16 +69,15 @@ def build(
     page = Page(file, found, model, button, panel)
     started = bind(start, services, page, said=found)
     button.click(started, [file, model, *own], [found, *panel.outputs()], **QUIET)
-    _wire(services, (demo.load, tab.select), deed, page)
+    _wire(services, tab.select, deed, page)
     return page
 
 
-def _wire(services: Services, opens: Sequence[Callable[..., Any]], deed: Deed, page: Page) -> None:
+def _wire(services: Services, opened: Callable[..., Any], deed: Deed, page: Page) -> None:
     refused = {"said": page.found, "settled": {page.start: gr.update(interactive=False)}}
     page.file.change(bind(_opened, services, page, **refused), [page.file], [page.found, page.start], **QUIET)
-    for event in opens:
-        event(bind(offered_models, services, deed.task), [page.model], [page.model], **QUIET)
-    wire_panel(services, opens, page.panel)
+    opened(bind(offered_models, services, deed.task), [page.model], [page.model], **QUIET)
+    wire_panel(services, opened, page.panel)
 
 
 def _opened(services: Services, page: Page, path: str | None, request: gr.Request) -> dict[Any, Any]:

@@ -155,7 +155,7 @@ def test_finetune_from_a_table_to_an_answer(shared_app: App, new_page: Callable[
     page.reload(wait_until="domcontentloaded")
     page.get_by_role("tab").nth(TABS.index("finetune")).click()
     expect(page.locator("#finetune-report")).to_contain_text("rows it never saw", timeout=READY_MS)
-    expect(page.locator("#finetune-report table.matrix tbody tr")).to_have_count(3)
+    expect(page.locator("#finetune-report table.confusion tbody tr")).to_have_count(3)
     page.get_by_role("tab").nth(TABS.index("sentiment")).click()
     page.locator("#tab-sentiment").get_by_text("More settings").click()
     page.locator("#sentiment-model input").click()

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmapp.errors import BadInput
-from llmapp.finetune.dataset import LEAST_PER_LABEL, Rows, guess_columns, read_table, split, text_key, validate
+from llmapp.finetune.alike import text_key
+from llmapp.finetune.dataset import LEAST_PER_LABEL, Rows, guess_columns, read_table, split, validate
 
 from .conftest import opinions
 

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from benchmarks.bench_calibration import honesty
-from benchmarks.data import families, movie_snippets, side
+from benchmarks.data import movie_snippets, side
 from llmapp.backend.adapters import attach
 from llmapp.backend.device import choose_precision, detect
 from llmapp.backend.loader import load
 from llmapp.backend.sources import Sources
 from llmapp.catalog import Catalog
-from llmapp.finetune.dataset import text_key
+from llmapp.finetune.alike import families, text_key
 from llmapp.finetune.train import probabilities
 from llmapp.settings import read_settings
 

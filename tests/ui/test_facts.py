@@ -50,8 +50,13 @@ def test_settings_keep_zero_and_leave_out_what_is_empty() -> None:
 
 WRITTEN = {"notes": [], "made": {**MADE, "settings": {"length": "long", "target": "de", "column": "opinion"}}}
 TRAINED = {
-    "after": {"accuracy": 0.9, "macro_f1": 0.9},
-    "before": {"accuracy": 0.5},
+    "after": {
+        "accuracy": 0.9,
+        "macro_f1": 0.9,
+        "labels": {"a": {"precision": 1.0, "recall": 0.9, "f1": 0.9, "rows": 5}},
+    },
+    "before": {"accuracy": 0.5, "kind": "commonest", "answer": "a"},
+    "train_rows": 80,
     "test_rows": 10,
     "p": 0.01,
     "labels": ["a", "b"],

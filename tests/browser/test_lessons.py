@@ -1,0 +1,78 @@
+"""The Fine-tune tab in a real browser: a table is looked over and mended, taught, corrected, and taught again."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from .conftest import App
+from .test_sentiment_tab import choose
+from .test_tabs import READY_MS, SAMPLE, open_tab
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+
+
+def faulty(path: Path) -> Path:
+    """The sample with three faults: a misspelt label, a repeated row, an e-mail address; and one wrong label."""
+    with SAMPLE.open(encoding="utf-8", newline="") as file:
+        head, *rows = csv.reader(file)
+    rows[4][1] = rows[4][1].upper()
+    rows.append(list(rows[10]))
+    rows.append(["Please write to ada@example.org, the parcel came broken.", "complaint"])
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([head, *rows])
+    return path
+
+
+def test_a_table_is_mended_taught_corrected_and_taught_again(
+    shared_app: App, new_page: Callable[..., Page], tmp_path: Path
+) -> None:
+    page = new_page()
+    open_tab(page, shared_app, "finetune")
+    page.locator("#finetune-file input[type=file]").set_input_files(str(faulty(tmp_path / "mail.csv")))
+    findings = page.locator("#finetune-findings .finding")
+    expect(findings).to_have_count(3, timeout=READY_MS)
+    found = page.locator("#finetune-found")
+    expect(found).to_contain_text("The label `PRAISE` has only 1 different texts")
+    expect(page.locator("#finetune-start")).to_be_disabled()
+    misspelt = findings.filter(has_text="looks like")
+    misspelt.locator("summary").click()
+    expect(misspelt.locator("tbody tr")).to_have_count(1)
+    misspelt.locator(".fix").click()
+    expect(found).to_contain_text("62 rows can be used")
+    findings.filter(has_text="repeat a text").locator(".fix").click()
+    expect(found).to_contain_text("61 rows can be used")
+    page.locator("#finetune-undo").click()
+    expect(found).to_contain_text("62 rows can be used")
+    for name in ("repeat a text", "e-mail address"):
+        findings.filter(has_text=name).locator(".fix").click()
+        expect(findings.filter(has_text=name)).to_have_count(0)
+    expect(found).to_contain_text("Labels: complaint, praise, question.")
+    page.get_by_label("Name of what it learns").fill("Mended mail")
+    page.locator("#finetune-start").click()
+    report = page.locator("#finetune-report")
+    expect(report).to_contain_text("rows it never saw", timeout=READY_MS)
+    expect(report.locator(".curves svg")).to_have_count(2)
+    correct_a_label_and_teach_again(page)
+
+
+def correct_a_label_and_teach_again(page: Page) -> None:
+    report, rows = page.locator("#finetune-report"), page.locator("#lesson-shown tbody tr")
+    number = report.locator("table.confusion [data-cell]").first
+    count = int(number.inner_text())
+    number.click()
+    expect(rows).to_have_count(count)
+    choose(page, "lesson-label", "question")
+    page.locator("#lesson-correct").click()
+    expect(page.locator("#lesson-said")).to_contain_text(re.compile(r"Row \d+ is question from now on"))
+    page.get_by_role("button", name="Teach it again (1 corrected)").click()
+    expect(report.locator(".progress")).to_be_visible(timeout=30_000)
+    expect(report).to_contain_text("rows it never saw", timeout=READY_MS)
+    expect(page.locator("#lesson-retrain")).to_be_hidden()
+    page.locator("#finetune-runs input").click()
+    expect(page.get_by_role("option", name=re.compile("Mended mail"))).to_have_count(2)
