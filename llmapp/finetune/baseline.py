@@ -38,8 +38,10 @@ def usual(labels: Sequence[int], tested: int, names: Sequence[str]) -> Before:
 
 
 def by_names(engine: Engine, texts: Sequence[str], names: Sequence[str]) -> Before | None:
-    """By how near a text is to each label's name. None where the names have no meaning, as numbers have not."""
-    if not all(any(map(str.isalpha, name)) for name in names):
+    """By how near a text is to each label's name. None where the names have no meaning, as numbers have not, or the
+    model has labels of its own.
+    """
+    if engine.info.labels or engine.info.model.kind == "classifier" or not all(map(_has_letters, names)):
         return None
     judged = classify_each(engine, texts, names, batch=BATCH, warn=False)
     return Before("names", tuple(names.index(each.label) for each in judged))
@@ -52,6 +54,10 @@ def by_shipped(engine: Engine, texts: Sequence[str], names: Sequence[str], adapt
         return None
     judged = classify_each(engine, texts, batch=BATCH, warn=False)
     return Before("shipped", tuple(names.index(means[each.label]) for each in judged), adapter)
+
+
+def _has_letters(name: str) -> bool:
+    return any(map(str.isalpha, name))
 
 
 def best(found: Sequence[Before], truth: Sequence[int]) -> Before:

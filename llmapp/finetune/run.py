@@ -130,6 +130,8 @@ def _untouched(work: Watch, lesson: Lesson, catalog: Catalog, pool: Pool) -> Bef
     report, cancel = while_wanted(work.progress, work.stop_asked)
     try:
         with pool.lease(base, report=report, cancel=cancel) as engine:
+            own = lesson.base.model.kind == "classifier"
+            found.append(by_shipped(engine, texts, rows.classes, lesson.base.model.name) if own else None)
             found.append(by_names(engine, texts, rows.classes))
         for adapter in (each for each in catalog.adapters("") if each.base == base and each.labels):
             with pool.lease(adapter.id, report=report, cancel=cancel) as engine:
