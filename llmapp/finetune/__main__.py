@@ -103,12 +103,12 @@ def report(supervisor: Supervisor, given: argparse.Namespace, _: AppSettings) ->
     return 0
 
 
-def export(supervisor: Supervisor, given: argparse.Namespace, settings: AppSettings) -> int:
+def export(supervisor: Supervisor, given: argparse.Namespace, _: AppSettings) -> int:
     """Write the adapter of a training as a zip file; prints its place."""
-    report = supervisor.report(given.id, ONE_PERSON)
-    adapter = settings.data_dir / "adapters" / str(report["adapter"])
-    place = Path(given.to or f"{supervisor.spec(given.id, ONE_PERSON)['name']}.zip").with_suffix("")
-    print(shutil.make_archive(str(place), "zip", adapter))
+    made = supervisor.report(given.id, ONE_PERSON).get("files", {})
+    if "adapter" not in made:
+        raise NotFound("job_no_file", job=given.id, file="adapter", files=", ".join(made) or "-")
+    print(shutil.copyfile(supervisor.result_path(given.id, ONE_PERSON) / made["adapter"], given.to or made["adapter"]))
     return 0
 
 

@@ -27,6 +27,7 @@ from .adapter import Base, hand_over, publish, save, verify
 from .baseline import Before, best, by_names, by_shipped
 from .batching import Encoded
 from .dataset import split
+from .export import pack
 from .lesson import Lesson, Taught
 from .order import ROWS, TESTED, LessonOrder
 from .report import report_card, suspected, tested, wrong_answers
@@ -71,10 +72,11 @@ def run(work: Ordered, catalog: Catalog, sources: Sources, settings: AppSettings
     keep(lesson, taught, folder)
     rows_tested = tested(lesson, taught, before)
     _write(work, TESTED, rows_tested)
-    doubtful = {"wrong": wrong_answers(rows_tested), "suspected": suspected(lesson, taught)}
-    _write(work, "report.json", report | {"adapter": work.id, **doubtful})
     card = {"id": work.id, "name": order.name, "owner": work.owner, "task": "sentiment", "created": time.time()}
     publish(folder, card | {"base": model.id, "labels": list(rows.classes), "report": report})
+    files = {"adapter": pack(folder, work.folder("result"), order.name, model)}
+    doubtful = {"wrong": wrong_answers(rows_tested), "suspected": suspected(lesson, taught)}
+    _write(work, "report.json", report | {"adapter": work.id, "files": files, **doubtful})
     hand_over(folder, settings.data_dir / "adapters" / work.id)
     return "done"
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from text_to_num import alpha2digit
 
 from ..backend.engine import Engine
 from .extract import sentences_of
@@ -30,6 +31,9 @@ ENCODED, WORDS = (0.27, 0.03), (0.05, 0.02)
 sentence, and what each doubling of its sentences adds, since the best of many is likelier to be like it by chance.
 Chosen by `benchmarks.bench_receipts --bounds`.
 """
+
+COUNTED = frozenset({"da", "de", "en", "es", "fr", "it", "nl", "pt"})
+"""Languages whose numbers in words text2num reads."""
 
 NEARLY = 0.8
 """Share of the best likeness from which further sources are shown."""
@@ -77,23 +81,29 @@ def receipts(update: SummaryUpdate, text: str, engine: Engine | None = None) -> 
     likeness = likeness_of(found, given, engine)
     least, more = ENCODED if engine else WORDS
     bound = least + more * math.log2(max(1, len(given)))
-    known = _Known(text)
+    known = _Known(text, given, language)
     return tuple(_receipt(each, given, row, bound, known) for each, row in zip(found, likeness, strict=True))
 
 
 class _Known:
-    """The numbers and words of a text."""
+    """The numbers and words of a text; a number that is written in words is known as one, too."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, sentences: Sequence[str], language: str) -> None:
         plain = _plain(text)
         self._words = set(re.findall(r"\w+", plain))
-        self._numbers = {_bare(number) for number in _NUMBER.findall(plain)}
+        digits = [plain, *(_in_digits(sentence, language) for sentence in sentences)]
+        self._numbers = {_bare(number) for each in digits for number in _NUMBER.findall(each)}
 
     def number(self, number: str) -> bool:
         return _bare(number) in self._numbers
 
     def name(self, name: str) -> bool:
         return all(part in self._words for part in re.findall(r"\w+", _plain(name).removesuffix("'s")))
+
+
+def _in_digits(sentence: str, language: str) -> str:
+    """With 10 for ten, in languages that the library knows. A sentence at a time: its time grows with the square."""
+    return str(alpha2digit(sentence, language, threshold=0)) if language in COUNTED else ""
 
 
 def missing(sentence: str, known: _Known) -> tuple[str, ...]:

@@ -175,7 +175,7 @@ def job_export(services: Services, job_id: str, file: str = "", request: gr.Requ
 
     Args:
         job_id: what the endpoint that began it returned
-        file: csv or xlsx of a table, text of a document; empty takes the first there is
+        file: csv or xlsx of a table, text of a document, adapter of a training; empty takes the first there is
     """
     path = result_file(services, job_id, asker(services, request), file)
     given = offer(services, request, path.name, path)

@@ -178,4 +178,4 @@ def _told(events: Sequence[Mapping[str, Any]], ended: bool, language: str) -> st
     return curves(events, language) if ended else story(events, language) + curves(events, language)
 
 
-KIND = Kind(JOB, (), lesson_view.card, _told)
+KIND = Kind(JOB, ("adapter",), lesson_view.card, _told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
@@ -69,7 +70,21 @@ def test_a_training_from_start_to_export(data: Path, tmp_path: Path) -> None:
     assert called(data, "list").stdout.splitlines() == [f"{watched.stdout.splitlines()[-1]}  films"]
     place = called(data, "export", job, "--to", str(tmp_path / "mine.zip")).stdout.strip()
     assert Path(place) == tmp_path / "mine.zip"
-    assert "adapter_model.safetensors" in zipfile.ZipFile(place).namelist()
+    zipfile.ZipFile(place).extractall(tmp_path / "mine")
+    assert "owner" not in json.loads((tmp_path / "mine" / "card.json").read_text())
+    runs_without_the_app(tmp_path / "mine", next((data / "models").glob(f"{BASE}*/**/config.json")).parent)
+
+
+def runs_without_the_app(adapter: Path, base: Path) -> None:
+    """The script in the zip answers as the test of its training did."""
+    answers = {}
+    for text in ("I love this wonderful film", "a terrible waste of time"):
+        command = [sys.executable, str(adapter / "predict.py"), text, str(base)]
+        run = subprocess.run(command, cwd=adapter, capture_output=True, text=True, encoding="utf-8", timeout=120)
+        assert run.returncode == 0, run.stderr
+        odds = ast.literal_eval(run.stdout.splitlines()[-1])
+        answers[text] = max(odds, key=odds.__getitem__)
+    assert list(answers.values()) == ["positive", "negative"]
 
 
 def test_bad_input_is_a_sentence_and_two(data: Path, tmp_path: Path) -> None:

@@ -53,6 +53,20 @@ def test_numbers_and_names_that_stand_nowhere_are_named(sentence, missing):
     assert receipt.supported == (not missing)
 
 
+@pytest.mark.parametrize(
+    ("text", "summary"),
+    [
+        ("The council met ten times last year, and twenty-one people came.", "21 people came to 10 meetings."),
+        ("Der Rat tagte im letzten Jahr zehn Mal, und einundzwanzig Leute kamen.", "Es kamen 21 Leute, 10 Mal."),
+    ],
+)
+def test_a_number_in_words_is_known_in_digits(text, summary):
+    (receipt,) = of(summary, text)
+    assert receipt.missing == ()
+    (receipt,) = of(summary.replace("21", "22"), text)
+    assert receipt.missing == ("22",)
+
+
 def test_what_is_written_like_a_name():
     assert names("John Smith met NASA and iPhone users in Paris.") == ["John", "Smith", "NASA", "iPhone", "Paris"]
     assert names("The train was late again.") == []
