@@ -22,7 +22,8 @@ NEARLY = 0.6
 COMMON = 100
 """Holders looked at of one run of words: texts that are alike share rarer ones too."""
 
-_SPACELESS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
+SPACELESS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
+"""A character of a language that sets no spaces between words."""
 
 Runs = Callable[[str], frozenset[str]]
 
@@ -76,7 +77,7 @@ def families(
 
 def runs(text: str) -> frozenset[str]:
     """By words, or by characters where a text is written without spaces."""
-    return runs_of_characters(text) if _SPACELESS.search(text) else runs_of_words(text)
+    return runs_of_characters(text) if SPACELESS.search(text) else runs_of_words(text)
 
 
 def runs_of_words(text: str) -> frozenset[str]:

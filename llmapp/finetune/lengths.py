@@ -5,17 +5,16 @@ Knows tokenizer files and letters. Does not know rows, training or the page.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from .alike import SPACELESS
 
 TOKENIZER = "tokenizer.json"
 SPECIAL = 2
 """Tokens that an encoder puts around a text."""
 LETTERS = 4
 """Characters of a token, in languages that set spaces; of others each is about one."""
-
-_SPACELESS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
 
 Lengths = Callable[[Sequence[str]], list[int]]
 
@@ -37,7 +36,7 @@ def _by_tokenizer(file: Path) -> Lengths:
 
 def _by_letters(texts: Sequence[str]) -> list[int]:
     def tokens(text: str) -> int:
-        alone = len(_SPACELESS.findall(text))
+        alone = len(SPACELESS.findall(text))
         return SPECIAL + alone + -(-(len(text) - alone) // LETTERS)
 
     return [tokens(text) for text in texts]

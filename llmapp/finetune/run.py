@@ -127,7 +127,8 @@ def _untouched(work: Watch, lesson: Lesson, catalog: Catalog, pool: Pool) -> Bef
     """
     work.phase("baseline")
     rows, test, base = lesson.rows, lesson.parts.test, lesson.base.model.id
-    truth, texts = [rows.truth[i] for i in test], [rows.texts[i] for i in test]
+    labels = rows.truth
+    truth, texts = [labels[i] for i in test], [rows.texts[i] for i in test]
     found: list[Before | None] = [lesson.usual()]
     report, cancel = while_wanted(work.progress, work.stop_asked)
     try:

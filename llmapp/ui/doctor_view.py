@@ -42,22 +42,23 @@ class Patient:
 
 @dataclass(frozen=True)
 class Doctor:
-    """The widgets; `steps` are the edits made so far, each of which can be taken back."""
+    """The widgets; `steps` are the edits made so far, each of which can be taken back, `fixes` those on offer."""
 
     findings: gr.HTML
     undo: gr.Button
     steps: gr.State
+    fixes: gr.State
 
     def outputs(self) -> list[Any]:
         """What an examination changes."""
-        return [self.findings, self.undo, self.steps]
+        return [self.findings, self.undo, self.steps, self.fixes]
 
 
 def build_doctor() -> Doctor:
     """Lay it out in the current column."""
     findings = gr.HTML(elem_id="finetune-findings", padding=False, js_on_load=PRESSED)
     undo = gr.Button(w("doctor.undo"), visible=False, size="sm", elem_id="finetune-undo")
-    return Doctor(findings, undo, gr.State(()))
+    return Doctor(findings, undo, gr.State(()), gr.State({}))
 
 
 def wire_doctor(
@@ -70,12 +71,12 @@ def wire_doctor(
 ) -> None:
     """Examine when one of the `fresh` events happens; `given` are the widgets that tell the table."""
     everything = [*doctor.outputs(), *outputs]
-    gone = {doctor.findings: "", doctor.undo: gr.update(visible=False), doctor.steps: ()}
+    gone = {doctor.findings: "", doctor.undo: gr.update(visible=False), doctor.steps: (), doctor.fixes: {}}
     seen = {**QUIET, "show_progress": "minimal", "show_progress_on": doctor.findings}  # many rows take a while
     for event in fresh:
         examined = bind(_examined, doctor, patient, said=said, settled=gone)
         event(examined, set(given), [*doctor.outputs(), said], **seen)
-    known = {*given, doctor.steps}
+    known = {*given, doctor.steps, doctor.fixes}
     doctor.findings.click(bind(_mended, doctor, patient, said=said), known, everything, **QUIET)
     doctor.undo.click(bind(_undone, doctor, patient, said=said), known, everything, **QUIET)
 
@@ -88,10 +89,9 @@ def _examined(doctor: Doctor, patient: Patient, given: Given, request: gr.Reques
 def _mended(doctor: Doctor, patient: Patient, given: Given, request: gr.Request, event: gr.EventData) -> dict[Any, Any]:
     """One finding's fix; a press on what is no longer there does nothing."""
     steps: Steps = tuple(given[doctor.steps])
-    found = _by_name(patient.examine(patient.rows(given, together(steps))))
-    finding = found.get(str(event._data.get("cell", "")))
-    if finding:
-        steps = (*steps, finding.fix)
+    fix = given[doctor.fixes].get(str(event._data.get("cell", "")))
+    if fix:
+        steps = (*steps, fix)
     return _after(doctor, patient, given, steps, request)
 
 
@@ -115,6 +115,7 @@ def _drawn(doctor: Doctor, patient: Patient, given: Given, steps: Steps, request
         doctor.findings: f"{title}{drawn}{fine}",
         doctor.undo: gr.update(visible=bool(steps), value=tell(request, "doctor.undo_of", steps=len(steps))),
         doctor.steps: steps,
+        doctor.fixes: {name: finding.fix for name, finding in found.items()},
     }
 
 

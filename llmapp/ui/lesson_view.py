@@ -192,12 +192,11 @@ def _shown(view: View, report: Mapping[str, Any], rows: Sequence[Row], request: 
     language, few = language_of(request), rows[:SHOWN]
     choices = [(f"{row['row']}: {row['text'][:60]}", row["row"]) for row in few]
     first = few[0] if few else None
-    there = gr.update(visible=bool(few))
     return {
         view.rows: _table(few, len(rows), language),
         view.row: gr.update(choices=choices, value=first["row"] if first else None, visible=bool(few)),
         view.label: gr.update(choices=report["labels"], value=first["answer"] if first else None, visible=bool(few)),
-        view.correct: there,
+        view.correct: gr.update(visible=bool(few)),
         view.said: "",
     }
 
