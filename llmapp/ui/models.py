@@ -169,8 +169,11 @@ def models_table(services: Services, language: str) -> str:
 def _row(services: Services, loaded: set[str], language: str, model: Model) -> str:
     state = "loaded" if model.id in loaded else "on_disk" if services.sources.where(model) else "absent"
     tasks = ", ".join(say(f"tab.{task}", language) for task in model.tasks)
-    download = size(min((source.bytes for source in model.sources if hasattr(source, "bytes")), default=0) / 1e6)
-    costs = say("models.memory", language, download=download, fp32=size(model.memory_mb["fp32"]))
+    memory = size(model.memory_mb["fp32"])
+    if downloads := [source.bytes for source in model.sources if hasattr(source, "bytes")]:
+        costs = say("models.memory", language, download=size(min(downloads) / 1e6), fp32=memory)
+    else:
+        costs = say("models.memory_shipped", language, fp32=memory)
     cells = (
         f"<b>{escape(model.name)}</b><br><span class='quiet'>{escape(model.note.get(language, ''))}</span>",
         escape(tasks),
