@@ -20,7 +20,7 @@ from llmapp.backend.device import choose_precision, detect
 from llmapp.backend.loader import load
 from llmapp.catalog import CARD, Adapter
 from llmapp.finetune.alike import families
-from llmapp.finetune.train import probabilities
+from llmapp.finetune.objective import probabilities
 
 from .calibration import calibration_error
 from .data import Snippet, movie_snippets, side

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -73,6 +73,10 @@ class Console:
     def point(self, name: str, step: int, **values: float) -> None:
         if name == "valid":
             print(step, values, file=sys.stderr)
+
+    def show(self, step: int, rows: Sequence[Mapping[str, str]]) -> None:
+        for row in rows:
+            print(step, row, file=sys.stderr)
 
     def progress(self, step: int, steps: int) -> None:
         if step % 100 == 0:

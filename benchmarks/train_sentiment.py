@@ -23,8 +23,8 @@ from llmapp.finetune.dataset import Rows, Split
 from llmapp.finetune.evaluate import mcnemar
 from llmapp.finetune.lesson import Lesson, Taught
 from llmapp.finetune.report import report_card
-from llmapp.finetune.run import keep, teach
 from llmapp.finetune.settings import LoraSettings
+from llmapp.finetune.sorting import keep, teach
 from llmapp.tasks.metrics import score
 
 from .data import Snippet, movie_snippets, side

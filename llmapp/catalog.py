@@ -158,6 +158,10 @@ class Catalog:
         dirs = (folder / "adapters", *([own_adapters] if own_adapters else []))
         return cls({model.id: model for model in models}, dirs)
 
+    def with_adapters(self, folder: Path) -> Catalog:
+        """The same models, and the adapters of one more folder."""
+        return Catalog(self._models, (*self._adapter_dirs, folder))
+
     def models(self, task: Task | None = None) -> list[Model]:
         """Entries for a task, the ones people should see first first."""
         chosen = [m for m in self._models.values() if task is None or task in m.tasks]

@@ -73,9 +73,9 @@ def check_fits(model: Model, precision: Precision, free: int, others: Sequence[s
 def give_back() -> None:
     """Return what is no longer used to the system: Python's garbage, the card's cache, the allocator's pages."""
     gc.collect()
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_initialized():
-        torch.cuda.empty_cache()
+    cuda = sys.modules.get("torch.cuda")  # while torch is still being imported it has none
+    if cuda is not None and getattr(cuda, "is_initialized", bool)():
+        cuda.empty_cache()
     _glibc("malloc_trim", 0)
 
 

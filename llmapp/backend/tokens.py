@@ -23,6 +23,7 @@ WINDOW = 16  # tokens decoded together; more costs time, fewer than a few charac
 UNKNOWN = "\ufffd"  # what a decoder writes for bytes that are not a character, or not one yet
 PLAIN_ROLES = {"system": "", "user": "User: ", "assistant": "Assistant: "}
 PLAIN_STOP = "\nUser:"
+MARK = "answer"  # stands for an answer, to see what a chat template puts behind it
 
 
 class Tokens:
@@ -76,6 +77,28 @@ class Tokens:
         goes_on = isinstance(prompt, str) or prompt[-1].role == "assistant"
         return self.ids(prompt)[-TAIL:] if goes_on else ()
 
+    def ending(self) -> int:
+        """The token that ends an answer: what the chat template puts behind it, or the tokenizer's own end."""
+        end = int(self.tokenizer.eos_token_id)
+        if not self.tokenizer.chat_template:
+            return end
+        turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": MARK}]
+        with self._lock:
+            whole = self.tokenizer.apply_chat_template(turns, tokenize=False)
+        behind = self.encode(str(whole).rpartition(MARK)[2])
+        return next((token for token in behind if token in self.tokenizer.all_special_ids), end)
+
+    def wording(self, turns: Sequence[Turn]) -> str | list[dict[str, str]]:
+        """How turns are put to this model: messages for its chat template, or the text of a base that has none."""
+        if not self.tokenizer.chat_template:
+            return _plain(turns)
+        return [{"role": turn.role, "content": turn.text} for turn in turns]
+
+    def answer(self, text: str) -> list[int]:
+        """Token ids of a whole answer as they follow its prompt, with what ends it."""
+        plain = not self.tokenizer.chat_template
+        return [*self.encode(f" {text}" if plain else text), self.ending()]
+
     def stops(self, request: Request) -> tuple[str, ...]:
         """The request's stop strings; without a chat template also the next turn, which a base model invents."""
         plain = not isinstance(request.prompt, str) and not self.tokenizer.chat_template
@@ -99,7 +122,7 @@ class Tokens:
 
         problem: Exception | None = None
         for tried in (turns, _without_system(turns)):
-            messages = [{"role": turn.role, "content": turn.text} for turn in tried]
+            messages = self.wording(tried)
             try:
                 with self._lock:
                     whole = self.tokenizer.apply_chat_template(

@@ -23,7 +23,8 @@ from ..jobs.job import ENDED, JobStatus, unpack
 from ..jobs.supervisor import HOME, STOP_GRACE_S, Supervisor
 from ..messages import say
 from ..settings import ONE_PERSON, AppSettings, read_settings
-from .order import AUTO, KIND, ROWS, order_for
+from .goals import AUTO, GOALS, check_base, check_goal
+from .order import KIND, ROWS, LessonOrder, order_for
 from .settings import EFFORTS
 
 LOOK_S = 0.5
@@ -46,8 +47,12 @@ def start(supervisor: Supervisor, given: argparse.Namespace, settings: AppSettin
     """Begin a training; prints its id."""
     if not given.data.is_file():
         raise BadInput("no_such_file", file=str(given.data))
-    order = order_for(given.data, given.text, given.label, given.base, given.effort, given.name)
+    wish = LessonOrder(
+        given.base, given.text, given.label, given.effort, given.name, goal=check_goal(given.goal), prompts=given.ask
+    )
+    order = order_for(given.data, wish)
     base = Catalog.read(HOME / "models", settings.data_dir / "adapters").model(order.base)
+    check_base(order.goal, base)
     print(supervisor.start(KIND, ONE_PERSON, asdict(order), {ROWS: given.data}), flush=True)
     print(say("finetune.cli_started", text=order.text, label=order.label, base=base.name), file=sys.stderr)
     return 0
@@ -139,6 +144,8 @@ def _parser() -> argparse.ArgumentParser:
     for flag in ("--text", "--label", "--name"):
         begin.add_argument(flag, default="", help=say(f"finetune.cli_{flag[2:]}"))
     begin.add_argument("--base", default=AUTO, help=say("finetune.cli_base"))
+    begin.add_argument("--goal", default=GOALS[0], help=say("finetune.cli_goal", goals=", ".join(GOALS)))
+    begin.add_argument("--ask", action="append", default=[], help=say("finetune.cli_ask"))
     begin.add_argument("--effort", default=EFFORTS[0], help=", ".join(EFFORTS))
     for name, does in (("status", status), ("watch", watch), ("stop", stop), ("resume", resume), ("report", report)):
         command(name, does)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,9 @@ from ..backend.loader import load
 from ..backend.sources import Local
 from ..catalog import CARD, Model
 from ..errors import LlmappError
-from .train import probabilities
 
 SAME = 1e-3
-"""Largest difference of a probability that rounding in another order explains, in fp32."""
+"""Largest difference of a probability, or of the loss of a token, that rounding in another order explains, in fp32."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +46,8 @@ def save(model: Any, base: Base, folder: Path) -> None:
     (folder / "README.md").unlink(missing_ok=True)
 
 
-def verify(folder: Path, base: Base, ids: Sequence[Sequence[int]], expected: NDArray[np.float64]) -> None:
-    """Load base and adapter from disk as every tab will, and ask again. `expected` are the answers before saving.
+def verify(folder: Path, base: Base, ask: Callable[[Any], NDArray[np.float64]], expected: NDArray[np.float64]) -> None:
+    """Load base and adapter from disk as every tab will, and ask again. `expected` is what `ask` gave before saving.
 
     Raises LlmappError when no weight was learned, or the answers are others.
     """
@@ -59,7 +58,7 @@ def verify(folder: Path, base: Base, ids: Sequence[Sequence[int]], expected: NDA
         raise LlmappError("training_unchanged")
     loaded = load(base.local, base.model, base.precision)
     view = attach(loaded, folder, folder.name)
-    difference = float(np.abs(probabilities(view.model, ids) - expected).max())
+    difference = float(np.abs(ask(view.model) - expected).max())
     if not difference < SAME:
         raise LlmappError("training_differs", difference=difference)
 

@@ -1,6 +1,6 @@
 """Rows of token ids to the batches of a training: which rows, in which order, in what rectangle, with what weight.
 
-Knows token ids, label numbers and seeds. Does not know texts, models or steps of a training.
+Knows token ids, label numbers, where answers begin, and seeds. Does not know texts, models or steps of a training.
 """
 
 from __future__ import annotations
@@ -27,6 +27,19 @@ class Encoded:
 
     ids: Sequence[Sequence[int]]
     labels: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Example:
+    """A prompt and its answer as token ids; the answer begins at `start` and includes what ends it."""
+
+    ids: Sequence[int]
+    start: int
+
+    @property
+    def answer_tokens(self) -> int:
+        """Tokens of the answer."""
+        return len(self.ids) - self.start
 
 
 def batches(lengths: Sequence[int], size: int, steps: int, seed: int) -> list[list[int]]:
@@ -64,3 +77,14 @@ def padded(ids: Sequence[Sequence[int]], model: Any) -> dict[str, torch.Tensor]:
     tokens = torch.tensor([[*row, *[pad] * (width - len(row))] for row in ids], device=model.device)
     mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in ids], device=model.device)
     return {"input_ids": tokens, "attention_mask": mask}
+
+
+def aligned(ids: Sequence[Sequence[int]], model: Any) -> dict[str, torch.Tensor]:
+    """As `padded`, the rows ending side by side, each counting its positions from its own first token."""
+    import torch
+
+    width = max(len(row) for row in ids)
+    pad = model.config.pad_token_id or 0
+    tokens = torch.tensor([[*[pad] * (width - len(row)), *row] for row in ids], device=model.device)
+    mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in ids], device=model.device)
+    return {"input_ids": tokens, "attention_mask": mask, "position_ids": (mask.cumsum(-1) - 1).clamp(min=0)}

@@ -63,12 +63,30 @@ class Finding:
 def examine(
     rows: Sequence[Row], lengths: Callable[[Sequence[str]], Sequence[int]] | None = None, most: int = 0
 ) -> list[Finding]:
-    """All findings, those that keep a table from teaching first. `lengths` tells tokens, of which `most` are read."""
+    """All findings of a table to sort by, those that keep it from teaching first.
+
+    `lengths` tells tokens, of which `most` are read.
+    """
     whole = [row for row in rows if row.text and row.label]
     found = [_blank(rows), *_misspelt(whole), _rare(whole), _torn(whole), _repeated(whole), _nearly(whole)]
     found += [_skewed(whole), _foreign(whole), *_personal(whole)]
     if lengths and most:
         found.append(_long(whole, lengths([row.text for row in whole]), most))
+    return [finding for finding in found if finding]
+
+
+def examine_pairs(
+    rows: Sequence[Row], lengths: Callable[[Sequence[str]], Sequence[int]] | None = None, most: int = 0
+) -> list[Finding]:
+    """All findings of a table to learn to write from; the label of a row is its answer."""
+    whole = [row for row in rows if row.text and row.label]
+    blank = [row for row in rows if not (row.text and row.label)]
+    found = [_about("blank_pair", blank, Edits()), _repeated(whole), _nearly(whole), _foreign(whole)]
+    found += _personal(whole, answers=True)
+    if lengths and most:
+        counts = lengths([f"{row.text}\n{row.label}" for row in whole])
+        long = [row for row, count in zip(whole, counts, strict=True) if count > most]
+        found.append(_about("long_pair", long, Edits(), most=most))
     return [finding for finding in found if finding]
 
 
@@ -199,13 +217,14 @@ def _foreign(rows: Sequence[Row]) -> Finding | None:
     return _about("foreign", those, _without(those), language=Message(f"language.{usual}"), looked_at=len(found))
 
 
-def _personal(rows: Sequence[Row]) -> Iterator[Finding | None]:
-    """What tells who a person is; the fix puts a word in its place."""
-    hidden = [(row, personal(row.text)) for row in rows]
+def _personal(rows: Sequence[Row], answers: bool = False) -> Iterator[Finding | None]:
+    """What tells who a person is, of answers too where these are to be learned; the fix puts a word in its place."""
+    hidden = [(row, personal(row.text), personal(row.label) if answers else []) for row in rows]
     for kind in KINDS:
-        those = [row for row, found in hidden if any(each.kind == kind for each in found)]
-        new = tuple((row.number, masked(row.text, kind)) for row in those)
-        yield _about(f"personal_{kind}", those, Edits(texts=new))
+        those = [row for row, *found in hidden if any(each.kind == kind for side in found for each in side)]
+        texts = tuple((row.number, masked(row.text, kind)) for row in those)
+        labels = tuple((row.number, masked(row.label, kind)) for row in those if answers)
+        yield _about(f"personal_{kind}", those, Edits(texts=texts, labels=labels))
 
 
 def masked(text: str, kind: str) -> str:

@@ -8,13 +8,15 @@ from __future__ import annotations
 import json
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
 from typing import Any
 
 from ..catalog import CARD, HubSource, Model
 
+TEXT = "{text}"
+"""Stands for a person's text in what a model is asked."""
 SCRIPT, ABOUT = "predict.py", "README.md"
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -38,24 +40,44 @@ def pack(folder: Path, place: Path, name: str, base: Model) -> str:
 def script(card: Mapping[str, Any], base: Model) -> str:
     """Python that runs the adapter without this app."""
     repo = next((source.repo for source in base.sources if isinstance(source, HubSource)), base.id)
-    most = min(card["report"]["settings"]["max_tokens"], base.context)
-    return _filled("predict", labels=card["labels"], base=repr(repo), most=most)
+    report = card["report"]
+    most = min(report["settings"]["max_tokens"], base.context)
+    if card["labels"]:
+        return _filled("predict", labels=card["labels"], base=repr(repo), most=most)
+    how = report["asked_as"]
+    return _filled("write", base=repr(repo), most=most, end=how["end"], **_prompt(how["turns"]))
+
+
+def _prompt(turns: Sequence[Mapping[str, str]] | str) -> dict[str, str]:
+    """Python that puts the first argument where the text stands in what the model was asked."""
+    if isinstance(turns, str):  # a base without a chat template
+        before, _, after = turns.partition(TEXT)
+        return {"prompt": f"prompt = {before!r} + sys.argv[1] + {after!r}", "special": "True"}
+    first = f"turns = {list(turns)!r}".replace(repr(TEXT), "sys.argv[1]")
+    whole = "prompt = tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)"
+    return {"prompt": f"{first}\n{whole}", "special": "False"}
 
 
 def about(card: Mapping[str, Any], base: Model) -> str:
     """What it is, how good it is, and what it was made of."""
     report = card["report"]
+    before, after = report["before"], report["after"]
+    known = {name: report[name] for name in ("test_rows", "train_rows", "steps", "sha256")} | {
+        "name": card["name"],
+        "base": base.name,
+        "licence": base.licence,
+        "licence_url": base.licence_url,
+    }
+    if not card["labels"]:
+        exact = {f"exact_{name}": f"{side['exact']:.1%}" for name, side in (("before", before), ("after", after))}
+        return _filled("about_writing", **known, before=f"{before['chrf']:.1f}", after=f"{after['chrf']:.1f}", **exact)
     return _filled(
         "about",
-        **{name: report[name] for name in ("test_rows", "train_rows", "steps", "sha256")},
-        name=card["name"],
-        base=base.name,
-        licence=base.licence,
-        licence_url=base.licence_url,
+        **known,
         labels=", ".join(card["labels"]),
-        after=f"{report['after']['accuracy']:.1%}",
-        macro_f1=f"{report['after']['macro_f1']:.1%}",
-        before=f"{report['before']['accuracy']:.1%}",
+        after=f"{after['accuracy']:.1%}",
+        macro_f1=f"{after['macro_f1']:.1%}",
+        before=f"{before['accuracy']:.1%}",
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,9 +14,12 @@ from .adapter import Base
 from .baseline import Before, usual
 from .batching import Encoded
 from .dataset import Rows, Split
+from .pairs import Pairs
 from .settings import LoraSettings
 from .train import Outcome
 
+MOST_ASKED = 200
+"""Rows of the test that are answered, drawn by the seed; the rest of a large table's would take hours."""
 MOST_DOUBTED = 5000
 """Rows to learn from that are asked about again after it."""
 
@@ -51,3 +55,44 @@ class Taught:
     test: Encoded
     odds: NDArray[np.float64]
     learned: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class WritingLesson:
+    """What shall be learned, on what, how. `tested` are the rows of the test that are answered."""
+
+    pairs: Pairs
+    parts: Split
+    base: Base
+    settings: LoraSettings
+    effort: str
+    prompts: Sequence[str] = ()
+    tested: Sequence[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tested", drawn(self.parts.test, MOST_ASKED, self.settings.seed))
+
+    def questions(self) -> list[str]:
+        """The inputs of the rows that are tested."""
+        return [self.pairs.inputs[i] for i in self.tested]
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a training came to: losses of the tested rows' answers, before and after, in nats a token.
+
+    `asked_as`: how the model is asked, the text being `export.TEXT`, as {"turns", "end"}.
+    """
+
+    outcome: Outcome
+    steps: int
+    left_out: int
+    losses: tuple[float, float]
+    asked_as: Mapping[str, Any]
+
+
+def drawn(positions: Sequence[int], most: int, seed: int) -> Sequence[int]:
+    """At most so many of them, drawn by the seed, in order."""
+    if len(positions) <= most:
+        return tuple(positions)
+    return tuple(sorted(random.Random(seed).sample(list(positions), most)))  # noqa: S311  no secret

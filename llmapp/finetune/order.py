@@ -3,63 +3,89 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from .dataset import Rows, guess_columns, read_table, validate
+from .dataset import Rows, Table, guess_columns, read_table, validate
 from .edits import Edits, edited
+from .goals import AUTO, MANY_LANGUAGES, SORTER, WRITER, Goal, check_goal, settings_for
+from .pairs import Pairs, guess_pair, pair_up
 from .settings import check_effort
 
 KIND, ROWS = "finetune", "rows.csv"
 """The kind of job, and what its copy of the table is called, whatever format it has."""
 TESTED = "tested.json"
-"""In the job's result: every tested row, its label, the answer and how sure that is."""
-AUTO, BASE = "auto", "all-minilm-l6-v2"
-"""The base that "auto" means: it comes with the app and learns on a processor in minutes."""
+"""In the job's result: every tested row, its label or answer, and what was said to it."""
+MOST_PROMPTS = 5
 
 
 @dataclass(frozen=True)
 class LessonOrder:
-    """Teach `base` to tell the labels in one column of a table from the texts in another.
+    """Teach `base` what stands in one column of a table (`label`) to the texts in another: labels to sort them into,
+    or, where the goal is to answer or to rewrite, the words to say.
 
     `settings` are those of `LoraSettings` that are not as usual; `name` is what the adapter is called; `edits` are made
-    to the table before it is used.
+    to the table before it is used; `prompts` are asked while it learns to write.
     """
 
-    base: str
-    text: str
-    label: str
+    base: str = AUTO
+    text: str = ""
+    label: str = ""
     effort: str = "quick"
     name: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     edits: Edits = field(default_factory=Edits)
+    goal: Goal = "sort"
+    prompts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if isinstance(self.edits, Mapping):
             object.__setattr__(self, "edits", Edits(**self.edits))
+        object.__setattr__(self, "prompts", tuple(self.prompts)[:MOST_PROMPTS])
 
     def rows(self, path: Path) -> Rows:
-        """What there is to learn from in a table. Raises BadInput."""
-        table = read_table(path)
+        """The texts and labels of a table. Raises BadInput."""
+        return self.rows_of(read_table(path))
+
+    def pairs(self, path: Path) -> Pairs:
+        """The inputs and answers of a table. Raises BadInput."""
+        return self.pairs_of(read_table(path))
+
+    def rows_of(self, table: Table) -> Rows:
+        """As `rows`, of a table that was read."""
         return validate(edited(table, self.text, self.label, self.edits), self.text, self.label)
 
+    def pairs_of(self, table: Table) -> Pairs:
+        """As `pairs`, of a table that was read."""
+        return pair_up(edited(table, self.text, self.label, self.edits), self.text, self.label)
 
-def order_for(
-    path: Path,
-    text: str = "",
-    label: str = "",
-    base: str = AUTO,
-    effort: str = "quick",
-    name: str = "",
-    edits: Edits | None = None,
-) -> LessonOrder:
-    """The order for a table; empty columns are guessed. Raises BadInput for data that can not teach."""
-    check_effort(effort)
+
+def order_for(path: Path, wish: LessonOrder) -> LessonOrder:
+    """What is wished, for a table: empty columns are guessed, an "auto" base is one that fits, a name is given.
+
+    Raises BadInput for data that can not teach, and for wishes that there are not.
+    """
+    check_effort(wish.effort)
+    goal = check_goal(wish.goal)
+    settings_for(goal, wish.settings)
     table = read_table(path)
-    guessed = guess_columns(table)
-    text, label = text or guessed[0], label or guessed[1]
-    called = name.strip() or path.stem
-    order = LessonOrder(BASE if base == AUTO else base, text, label, effort, called, edits=edits or Edits())
-    order.rows(path)
-    return order
+    guessed = guess_for(goal, table)
+    text, label = wish.text or guessed[0], wish.label or guessed[1]
+    order = replace(wish, text=text, label=label, name=wish.name.strip() or path.stem)
+    fits = _sorter(order, table) if goal == "sort" else _writer(order, table)
+    return replace(order, base=fits if order.base == AUTO else order.base)
+
+
+def _sorter(order: LessonOrder, table: Table) -> str:
+    order.rows_of(table)
+    return SORTER
+
+
+def _writer(order: LessonOrder, table: Table) -> str:
+    return WRITER if order.pairs_of(table).english else MANY_LANGUAGES
+
+
+def guess_for(goal: Goal, table: Table) -> tuple[str, str]:
+    """The columns that look most like what this goal takes."""
+    return guess_columns(table) if goal == "sort" else guess_pair(table)

@@ -1,8 +1,8 @@
-"""The training loop: LoRA on all linear layers of a classifier and a head of its own, from token ids to the best state.
+"""The training loop: LoRA on all linear layers, and a classifier's head, from the first step to the best state.
 
 Knows torch models, steps and checkpoints; says how far it is through a callback, and asks another whether to stop.
-Does not know files of rows, jobs or the page. The same seed on the same machine gives the same weights, whether or not
-it was stopped and went on: every step draws its own random numbers.
+What is learned is an `Objective`'s to know. Does not know files of rows, jobs or the page. The same seed on the same
+machine gives the same weights, whether or not it was stopped and went on: every step draws its own random numbers.
 """
 
 from __future__ import annotations
@@ -16,13 +16,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..errors import LlmappError
-from ..tasks.metrics import score
-from .batching import Encoded, batches, class_weights, padded
+from .batching import batches
 from .checkpoint import Checkpoints
+from .objective import Objective
 from .settings import LoraSettings
 
 if TYPE_CHECKING:
@@ -36,7 +33,6 @@ LOOKS, LEAST_LOOKS, STEPS_BETWEEN = 10, 4, 30
 PATIENCE = 4
 """Looks without a better one before it ends."""
 SAVE_EVERY_S = 60.0
-SCORING_BATCH = 32
 
 
 @dataclass(frozen=True)
@@ -51,25 +47,27 @@ class Step:
 
 @dataclass(frozen=True)
 class Look:
-    """The rows kept for choosing were scored; `best` when no earlier state was as good."""
+    """The rows kept for choosing were scored, as `objective.Seen` has it; `best` when no earlier state was as good."""
 
     step: int
     loss: float
-    accuracy: float
-    macro_f1: float
+    scores: Mapping[str, float]
+    rank: Sequence[float]
     best: bool
+    samples: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True)
 class Outcome:
     """How a training ended, its best state in the model. `finished` is False when it was told to stop.
 
-    `seconds` counts all its sittings, less what a crash took back.
+    `best` are the scores of that state on the rows kept for choosing. `seconds` counts all its sittings, less what a
+    crash took back.
     """
 
     steps: int
     best_step: int
-    best_macro_f1: float
+    best: Mapping[str, float]
     seconds: float
     finished: bool
     early: bool
@@ -78,27 +76,29 @@ class Outcome:
 Report = Callable[[Step | Look], None]
 
 
-def with_lora(model: Any, settings: LoraSettings, fresh: Sequence[str]) -> Any:
-    """The classifier with LoRA on every linear layer; what is `fresh`, its head, learns whole; the rest is frozen."""
+def with_lora(model: Any, settings: LoraSettings, fresh: Sequence[str] = (), task: str = "SEQ_CLS") -> Any:
+    """The model with LoRA on every linear layer; what is `fresh`, a new head, learns whole; the rest is frozen.
+
+    `task` is peft's name for what it does: SEQ_CLS sorts, CAUSAL_LM writes.
+    """
     import torch
     from peft import LoraConfig, get_peft_model
 
     torch.manual_seed(settings.seed)
     config = LoraConfig(
-        task_type="SEQ_CLS",
+        task_type=task,
         r=settings.rank,
         lora_alpha=settings.alpha,
         lora_dropout=settings.dropout,
         target_modules="all-linear",
-        modules_to_save=list(fresh),
+        modules_to_save=list(fresh) or None,
     )
     return get_peft_model(model, config)
 
 
 def train(
     model: Any,
-    rows: Encoded,
-    valid: Encoded,
+    objective: Objective,
     settings: LoraSettings,
     steps: int,
     checkpoints: Path,
@@ -111,7 +111,7 @@ def train(
     `compute` is the number format of the forward pass ("bfloat16", or float32 for exact). Leaves the best state in
     the model, or the newest when told to stop. Raises LlmappError when the loss is no longer a number.
     """
-    run = _Run(model, rows, valid, settings, steps, checkpoints, compute)
+    run = _Run(model, objective, settings, steps, checkpoints, compute)
     run.restore()
     while run.step < steps and not run.early:
         if stop():
@@ -124,21 +124,6 @@ def train(
     run.save()
     run.take_best()
     return run.outcome(finished=True)
-
-
-def probabilities(model: Any, ids: Sequence[Sequence[int]], compute: str = "float32") -> NDArray[np.float64]:
-    """Probability of each label for each row, shape (rows, labels), without dropout."""
-    import torch
-
-    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-    found: dict[int, Any] = {}
-    model.eval()
-    with torch.inference_mode(), _computing(model, compute):
-        for at in range(0, len(order), SCORING_BATCH):
-            chosen = order[at : at + SCORING_BATCH]
-            logits = model(**padded([ids[i] for i in chosen], model)).logits
-            found |= dict(zip(chosen, logits.double().softmax(-1).cpu().numpy(), strict=True))
-    return np.stack([found[i] for i in range(len(ids))])
 
 
 def hash_of(data: Any) -> str:
@@ -170,8 +155,7 @@ class _Run:
     def __init__(
         self,
         model: Any,
-        rows: Encoded,
-        valid: Encoded,
+        objective: Objective,
         settings: LoraSettings,
         steps: int,
         checkpoints: Path,
@@ -179,18 +163,16 @@ class _Run:
     ) -> None:
         import torch
 
-        self.model, self.rows, self.valid, self.settings, self.steps = model, rows, valid, settings, steps
+        self.model, self.objective, self.settings, self.steps = model, objective, settings, steps
         self.step, self.early = 0, False
         self.look_every = max(1, round(steps / min(LOOKS, max(LEAST_LOOKS, steps // STEPS_BETWEEN))))
         self._checkpoints = Checkpoints(checkpoints)
         self._compute = compute
-        self._plan = batches([len(ids) for ids in rows.ids], settings.batch, steps, settings.seed)
+        self._plan = batches(objective.lengths, settings.batch, steps, settings.seed)
         self._weights = {name: p for name, p in model.named_parameters() if p.requires_grad}
         self._optimizer = torch.optim.AdamW(self._weights.values(), weight_decay=WEIGHT_DECAY)
-        weights = class_weights(rows.labels, model.config.num_labels)
-        self._class_weights = torch.tensor(weights, device=model.device) if weights else None
         self._best: dict[str, torch.Tensor] = {}
-        self._best_look = Look(0, math.inf, 0.0, -1.0, False)
+        self._best_look = Look(0, math.inf, {}, (), False)
         self._stale_looks = 0
         self._saved_at = self._began = time.monotonic()
 
@@ -202,9 +184,7 @@ class _Run:
         chosen = self._plan[self.step]
         self.model.train()
         with _computing(self.model, self._compute):
-            logits = self.model(**padded([self.rows.ids[i] for i in chosen], self.model)).logits
-        truth = torch.tensor([self.rows.labels[i] for i in chosen], device=logits.device)
-        loss = torch.nn.functional.cross_entropy(logits.float(), truth, weight=self._class_weights)
+            loss = self.objective.loss(self.model, chosen)
         if not math.isfinite(loss.item()):
             raise LlmappError("training_nan", step=self.step + 1, rate=self.settings.learning_rate)
         self._optimizer.param_groups[0]["lr"] = self._learning_rate()
@@ -217,13 +197,10 @@ class _Run:
 
     def look(self) -> Look:
         """Score the rows kept for choosing; remember the weights when none were as good."""
-        odds = probabilities(self.model, self.valid.ids, self._compute)
-        truth = list(self.valid.labels)
-        scores = score(truth, odds.argmax(-1).tolist(), [str(i) for i in range(odds.shape[1])])
-        loss = float(-np.log(np.clip(odds[np.arange(len(truth)), truth], 1e-9, None)).mean())
-        before = self._best_look
-        best = (scores.macro_f1, -loss) > (before.macro_f1, -before.loss)
-        look = Look(self.step, loss, scores.accuracy, scores.macro_f1, best)
+        with _computing(self.model, self._compute):
+            seen = self.objective.look(self.model)
+        best = seen.rank > tuple(self._best_look.rank)
+        look = Look(self.step, seen.loss, seen.scores, seen.rank, best, seen.samples)
         if best:
             self._best = {name: p.detach().clone() for name, p in self._weights.items()}
             self._best_look = look
@@ -239,7 +216,7 @@ class _Run:
         """How it stands."""
         best = self._best_look
         seconds = time.monotonic() - self._began
-        return Outcome(self.step, best.step, max(0.0, best.macro_f1), seconds, finished, self.early)
+        return Outcome(self.step, best.step, best.scores, seconds, finished, self.early)
 
     def save_in_time(self) -> None:
         """A checkpoint, where the last one is a minute old."""
@@ -283,6 +260,5 @@ class _Run:
 
     def _fingerprint(self) -> str:
         """What must be equal for a checkpoint to be one of this training."""
-        rows = hash_of([list(self.rows.ids), list(self.rows.labels), list(self.valid.labels)])
         shapes = {name: list(p.shape) for name, p in self._weights.items()}
-        return hash_of([rows, asdict(self.settings), self.steps, shapes])
+        return hash_of([self.objective.key(), asdict(self.settings), self.steps, shapes])

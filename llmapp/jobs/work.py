@@ -6,7 +6,7 @@ Knows the job's folder. Does not know what the work is, processes, or who looks.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -78,6 +78,10 @@ class Work:
     def point(self, name: str, step: int, **values: float) -> None:
         """Numbers for a chart: one point of the series `name` at this step."""
         self._job.event("point", data={"series": name, "step": step, **values})
+
+    def show(self, step: int, rows: Sequence[Mapping[str, str]]) -> None:
+        """What it would say at this step: {"text", "answer"} each."""
+        self._job.event("shown", data={"step": step, "rows": [dict(row) for row in rows]})
 
     def progress(self, step: int, steps: int) -> None:
         """How far this phase is. What is left is reckoned from the steps seen since the phase began."""

@@ -13,6 +13,7 @@ from itertools import groupby
 from typing import cast
 
 from ..backend.engine import Engine, Finish, Piece, Request, Sampling, Turn
+from ..catalog import Model
 from ..errors import BadInput, TooLong
 
 UPDATES_PER_S = 12
@@ -61,6 +62,12 @@ class Answer:
     fitted: Fitted
 
 
+def opening(model: Model, system: str) -> tuple[Turn, ...]:
+    """What is said to a model before a conversation: a person's system prompt, else the model's own, if it has one."""
+    first = system if system.strip() else model.system
+    return (Turn("system", first),) if first is not None else ()
+
+
 def fit(engine: Engine, turns: Sequence[Turn], system: str, max_new_tokens: int) -> Fitted:
     """Drop the oldest pairs until the rest leaves room for an answer: `max_new_tokens`, or half the context.
 
@@ -69,8 +76,7 @@ def fit(engine: Engine, turns: Sequence[Turn], system: str, max_new_tokens: int)
     system prompt alone leave less, BadInput when there is nothing to answer.
     """
     context = engine.info.model.context
-    first = system if system.strip() else engine.info.model.system
-    head = (Turn("system", first),) if first is not None else ()
+    head = opening(engine.info.model, system)
     pairs = _pairs(_alternating(turns))
     if not pairs:
         raise BadInput("chat_empty")

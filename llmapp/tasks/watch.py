@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
@@ -29,6 +29,9 @@ class Watch(Protocol):
 
     def point(self, name: str, step: int, **values: float) -> None:
         """Numbers for a chart."""
+
+    def show(self, step: int, rows: Sequence[Mapping[str, str]]) -> None:
+        """What it would say at this step: {"text", "answer"} each."""
 
     def progress(self, step: int, steps: int) -> None:
         """How far this phase is."""

@@ -13,6 +13,8 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from ..errors import NotFound
+from ..finetune.goals import check_goal
+from ..finetune.order import LessonOrder
 from ..tasks.summarize import SummaryOptions
 from ..transcripts import clean
 from . import finetune as finetune_tab
@@ -33,18 +35,25 @@ def finetune(
     label: str = "",
     name: str = "",
     effort: str = "quick",
+    goal: str = "sort",
+    base: str = "auto",
+    settings: dict[str, float] | None = None,
     request: gr.Request | None = None,
 ) -> str:
-    """Teach a small model to sort texts, from a table of texts and labels; returns a job id at once.
+    """Teach a small model to sort texts or to write answers, from a table; returns a job id at once.
 
     Args:
         dataset: a CSV, TSV, Excel or OpenDocument file whose first row names the columns
         text: column that holds the texts; empty guesses
-        label: column that holds the labels; empty guesses
+        label: column that holds the labels, or the answers to be learned; empty guesses
         name: what the result is called
         effort: quick, balanced or thorough
+        goal: sort (into labels), answer or rewrite
+        base: id of the model that learns; auto takes one that comes with the app
+        settings: may hold rank, alpha, dropout, learning_rate, batch, max_tokens and seed
     """
-    return finetune_tab.start_job(services, request, _uploaded(dataset), text, label, name, effort)
+    order = LessonOrder(base, text, label, effort, name, settings or {}, goal=check_goal(goal))
+    return finetune_tab.start_job(services, request, _uploaded(dataset), order)
 
 
 def sentiment_file(

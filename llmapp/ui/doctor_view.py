@@ -36,7 +36,7 @@ class Patient:
     """
 
     rows: Callable[[Given, Edits], Sequence[Row]]
-    examine: Callable[[Sequence[Row]], Sequence[Finding]]
+    examine: Callable[[Given, Sequence[Row]], Sequence[Finding]]
     settle: Callable[[Given, Edits, gr.Request], dict[Any, Any]]
 
 
@@ -106,7 +106,7 @@ def _after(doctor: Doctor, patient: Patient, given: Given, steps: Steps, request
 def _drawn(doctor: Doctor, patient: Patient, given: Given, steps: Steps, request: gr.Request) -> dict[Any, Any]:
     seen = patient.rows(given, together(steps))
     texts = {row.number: row for row in seen}
-    found = _by_name(patient.examine(seen))
+    found = _by_name(patient.examine(given, seen))
     language = language_of(request)
     drawn = "".join(_finding(name, finding, texts, language) for name, finding in found.items())
     title = f"<h4>{escape(tell(request, 'doctor.title'))}</h4>" if drawn or steps else ""

@@ -1,4 +1,4 @@
-"""The fine-tune tab: a table of texts and labels in, a trained classifier out, proven on rows it never saw.
+"""The fine-tune tab: what shall be learned and a table in, an adapter out, proven on rows it never saw.
 
 Starts jobs and reads their folders; what trains is a process of its own and does not know this page.
 """
@@ -14,23 +14,26 @@ from typing import Any
 import gradio as gr
 
 from ..errors import BadInput
-from ..finetune.dataset import Table, guess_columns, read_table, validate
-from ..finetune.doctor import Finding, Row, examine
+from ..finetune.dataset import Table, read_table, validate
+from ..finetune.doctor import Finding, Row, examine, examine_pairs
 from ..finetune.edits import Edits, edited, together
+from ..finetune.goals import AUTO, GOALS, SORTER, WRITER, Goal, check_base, settings_for
 from ..finetune.lengths import lengths_by
-from ..finetune.order import BASE, ROWS, order_for
 from ..finetune.order import KIND as JOB
-from ..finetune.settings import EFFORTS, LoraSettings
+from ..finetune.order import MOST_PROMPTS, ROWS, LessonOrder, guess_for, order_for
+from ..finetune.pairs import pair_up
+from ..finetune.settings import EFFORTS
 from . import lesson_view
 from .doctor_view import Doctor, Patient, Steps, build_doctor, wire_doctor
 from .events import QUIET, bind
 from .job_panel import Kind, Panel, build_panel, look, wire_panel
 from .keeping import kept_table
-from .notice import notice
+from .model_choice import must_be_here
+from .notice import notice, quiet
 from .owners import owner_of
 from .services import Services
-from .table_input import TableInput, build_table, wire_table
-from .training_view import curves, story
+from .table_input import Given, TableInput, build_table, wire_table
+from .training_view import curves, shown, story
 from .words import language_of, tell, w
 
 
@@ -38,9 +41,13 @@ from .words import language_of, tell, w
 class Page:
     """The tab's widgets."""
 
+    goal: gr.Radio
+    about: gr.HTML
+    sample: gr.DownloadButton
     table: TableInput
     doctor: Doctor
     mine: gr.Button
+    prompts: gr.Textbox
     name: gr.Textbox
     effort: gr.Radio
     start: gr.Button
@@ -52,10 +59,28 @@ def build(services: Services, _demo: gr.Blocks, tab: gr.Tab) -> None:
     gr.Markdown(w("finetune.intro"), elem_classes="quiet")
     with gr.Row(equal_height=False):
         with gr.Column(min_width=320):
-            gr.DownloadButton(w("finetune.sample"), value=str(SAMPLE), size="sm", elem_id="finetune-sample")
+            goal = gr.Radio(
+                [(w(f"finetune.goal_{each}"), each) for each in GOALS],
+                value=GOALS[0],
+                label=w("finetune.goal"),
+                elem_id="finetune-goal",
+            )
+            about = gr.HTML(elem_id="finetune-about", padding=False)
+            first = str(SAMPLES[GOALS[0]])
+            sample = gr.DownloadButton(w("finetune.sample"), value=first, size="sm", elem_id="finetune-sample")
             mine = gr.Button(w("keep.shelf"), visible=False, size="sm", elem_id="finetune-mine")
             table = build_table("finetune", ("text", "label"))
             doctor = build_doctor()
+            prompts = gr.Textbox(
+                "",
+                label=w("finetune.prompts"),
+                info=w("finetune.prompts_info"),
+                lines=2,
+                max_lines=MOST_PROMPTS,
+                max_length=2000,
+                visible=False,
+                elem_id="finetune-prompts",
+            )
             name = gr.Textbox("", label=w("finetune.name"), placeholder=w("finetune.name_info"), max_length=60)
             effort = gr.Radio(
                 [(w(f"finetune.{effort}"), effort) for effort in EFFORTS],
@@ -66,34 +91,44 @@ def build(services: Services, _demo: gr.Blocks, tab: gr.Tab) -> None:
         with gr.Column(min_width=320):
             panel = build_panel(KIND)
             view = lesson_view.build()
-    _wire(services, tab.select, Page(table, doctor, mine, name, effort, start, panel))
+    _wire(services, tab.select, Page(goal, about, sample, table, doctor, mine, prompts, name, effort, start, panel))
     lesson_view.wire(services, tab.select, panel, view)
 
 
-SAMPLE = Path(__file__).parent / "samples" / "classify.csv"
+SAMPLES: Mapping[Goal, Path] = {goal: Path(__file__).parent / "samples" / f"{goal}.csv" for goal in GOALS}
 
 
 def _wire(services: Services, opened: Callable[..., Any], page: Page) -> None:
-    wire_table(page.table, page.start, read_table, guess_columns, _checked)
-    found = page.table.found
-    fresh = (page.table.file.change, *(column.input for column in page.table.columns))
-    patient = Patient(partial(_rows, page), partial(_examined, services), partial(_settled, page))
-    wire_doctor(page.doctor, page.table.inputs(), fresh, patient, [found, page.start], found)
+    found, goal = page.table.found, page.goal
+    guessed = wire_table(page.table, page.start, read_table, partial(_guess, page), partial(_checked, page), goal)
+    fresh = (*(event.then for event in guessed), *(column.input for column in page.table.columns))
+    patient = Patient(partial(_rows, page), partial(_examined, services, page), partial(_settled, page))
+    wire_doctor(page.doctor, [goal, *page.table.inputs()], fresh, patient, [found, page.start], found)
+    aimed = [page.about, page.sample, *page.table.columns, page.mine, page.prompts]
+    goal.input(bind(_aimed, services, page, said=found), [goal], aimed, **QUIET)
     page.mine.click(bind(_mine, services, page, said=found), None, [page.table.file, found], **QUIET)
-    opened(bind(_offered, services, page), None, [page.mine], **QUIET)
+    opened(bind(_aimed, services, page, said=found), [goal], aimed, **QUIET)
     page.start.click(
         bind(_start, services, page, said=found),
-        [*page.table.inputs(), page.name, page.effort, page.doctor.steps],
+        {goal, *page.table.inputs(), page.prompts, page.name, page.effort, page.doctor.steps},
         [found, *page.panel.outputs()],
         **QUIET,
     )
     wire_panel(services, opened, page.panel)
 
 
-def _offered(services: Services, page: Page, request: gr.Request) -> dict[Any, Any]:
-    """The button that takes what was kept in the Sentiment tab, and how much that is."""
-    count = services.examples.count(owner_of(services.settings, request), "sentiment")
-    return {page.mine: gr.update(value=tell(request, "keep.shelf_of", count=count), visible=count > 0)}
+def _aimed(services: Services, page: Page, goal: Goal, request: gr.Request) -> dict[Any, Any]:
+    """What can be learned and what not, a sample of it, what the columns are called, and what one has kept for it."""
+    sort = goal == "sort"
+    count = services.examples.count(owner_of(services.settings, request), "sentiment") if sort else 0
+    names = ("text", "label") if sort else ("input", "answer")
+    columns = zip(page.table.columns, names, strict=True)
+    return {column: gr.update(label=tell(request, f"finetune.{name}")) for column, name in columns} | {
+        page.about: quiet(tell(request, f"finetune.about_{goal}")),
+        page.sample: gr.update(value=str(SAMPLES[goal])),
+        page.mine: gr.update(value=tell(request, "keep.shelf_of", count=count), visible=count > 0),
+        page.prompts: gr.update(visible=not sort),
+    }
 
 
 def _mine(services: Services, page: Page, request: gr.Request) -> dict[Any, Any]:
@@ -101,38 +136,49 @@ def _mine(services: Services, page: Page, request: gr.Request) -> dict[Any, Any]
     return {page.table.file: kept_table(services, request, "sentiment"), page.table.found: ""}
 
 
-def _checked(table: Table, chosen: Sequence[str], request: gr.Request) -> str:
+def _guess(page: Page, table: Table, given: Given) -> tuple[str, str]:
+    return guess_for(given[page.goal], table)
+
+
+def _checked(page: Page, table: Table, chosen: Sequence[str], given: Given, request: gr.Request) -> str:
     """How much can be learned from, and what a person should know about the rest."""
-    rows = validate(table, *chosen)
-    sentence = tell(request, "finetune.found", rows=len(rows.texts), labels=", ".join(rows.classes))
+    text, label = chosen
+    if given[page.goal] == "sort":
+        rows = validate(table, text, label)
+        sentence = tell(request, "finetune.found", rows=len(rows.texts), labels=", ".join(rows.classes))
+    else:
+        pairs = pair_up(table, text, label)
+        sentence = tell(request, "finetune.found_pairs", rows=len(pairs.inputs))
     return notice(sentence, "good")
 
 
-def _rows(page: Page, given: Mapping[Any, Any], edits: Edits) -> list[Row]:
+def _rows(page: Page, given: Given, edits: Edits) -> list[Row]:
     """The rows of the table on the page, with these edits; none before there is one, or while its columns are none."""
     path, (text, label) = given[page.table.file], (given[column] for column in page.table.columns)
     if not path:
         return []
     table = read_table(Path(path))
     if not {text, label} <= set(table.columns):
-        text, label = guess_columns(table)
+        text, label = _guess(page, table, given)
     table = edited(table, text, label, edits)
     cells = zip(table.numbers, table.column(text), table.column(label), strict=True)
     return [Row(number, cell, " ".join(name.split())) for number, cell, name in cells]
 
 
-def _examined(services: Services, rows: Sequence[Row]) -> list[Finding]:
+def _examined(services: Services, page: Page, given: Given, rows: Sequence[Row]) -> list[Finding]:
     """What is wrong with them; how long they are is told by the base's own tokenizer, where it is here."""
-    local = services.sources.where(services.catalog.model(BASE))
-    return examine(rows, lengths_by(local.folder if local else None), LoraSettings().max_tokens)
+    goal: Goal = given[page.goal]
+    local = services.sources.where(services.catalog.model(SORTER if goal == "sort" else WRITER))
+    look = examine if goal == "sort" else examine_pairs
+    return look(rows, lengths_by(local.folder if local else None), settings_for(goal, {}).max_tokens)
 
 
-def _settled(page: Page, given: Mapping[Any, Any], edits: Edits, request: gr.Request) -> dict[Any, Any]:
+def _settled(page: Page, given: Given, edits: Edits, request: gr.Request) -> dict[Any, Any]:
     """What can be learned from the table as it is now."""
     text, label = (given[column] for column in page.table.columns)
     table = edited(read_table(Path(given[page.table.file])), text, label, edits)
     try:
-        said = _checked(table, (text, label), request)
+        said = _checked(page, table, (text, label), given, request)
     except BadInput as problem:
         return {
             page.table.found: notice(problem.text(language_of(request)), "bad"),
@@ -141,41 +187,38 @@ def _settled(page: Page, given: Mapping[Any, Any], edits: Edits, request: gr.Req
     return {page.table.found: said, page.start: gr.update(interactive=True)}
 
 
-def start_job(
-    services: Services,
-    request: gr.Request | None,
-    path: Path,
-    text: str,
-    label: str,
-    name: str,
-    effort: str,
-    edits: Edits | None = None,
-) -> str:
-    """Start a training and return its job id at once; empty columns are guessed. Raises BadInput, Refused."""
+def start_job(services: Services, request: gr.Request | None, path: Path, wish: LessonOrder) -> str:
+    """Start a training and return its job id at once. Raises BadInput, NotFound, Refused."""
     services.guard.job(request, JOB)
     services.guard.size(request, path.stat().st_size)
-    order = order_for(path, text, label, effort=effort, name=name, edits=edits)
+    order = order_for(path, wish)
+    base = services.catalog.model(order.base)
+    check_base(order.goal, base)
+    if wish.base != AUTO:
+        must_be_here(services, base, request)
     return services.supervisor.start(JOB, owner_of(services.settings, request), asdict(order), {ROWS: path})
 
 
-def _start(
-    services: Services,
-    page: Page,
-    path: str,
-    text: str,
-    label: str,
-    name: str,
-    effort: str,
-    steps: Steps,
-    request: gr.Request,
-) -> dict[Any, Any]:
-    job = start_job(services, request, Path(path), text, label, name, effort, together(steps))
-    return look(services, page.panel, job, request)
+def _start(services: Services, page: Page, given: Given, request: gr.Request) -> dict[Any, Any]:
+    steps: Steps = given[page.doctor.steps]
+    text, label = (given[column] for column in page.table.columns)
+    prompts = tuple(line.strip() for line in given[page.prompts].splitlines() if line.strip())
+    wish = LessonOrder(
+        text=text,
+        label=label,
+        effort=given[page.effort],
+        name=given[page.name],
+        edits=together(steps),
+        goal=given[page.goal],
+        prompts=prompts,
+    )
+    return look(services, page.panel, start_job(services, request, Path(given[page.table.file]), wish), request)
 
 
 def _told(events: Sequence[Mapping[str, Any]], ended: bool, language: str) -> str:
-    """What happened so far; once it has ended the curves alone."""
-    return curves(events, language) if ended else story(events, language) + curves(events, language)
+    """What happened so far and what it says by now; once it has ended the curves alone."""
+    drawn = curves(events, language)
+    return drawn if ended else story(events, language) + shown(events, language) + drawn
 
 
 KIND = Kind(JOB, ("adapter",), lesson_view.card, _told)

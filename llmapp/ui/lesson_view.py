@@ -26,11 +26,10 @@ from .notice import notice, quiet
 from .owners import owner_of
 from .services import Services
 from .words import language_of, tell, w
+from .writer_card import LUCK, writer_card
 
 SHOWN, CUT = 50, 300
 """Rows shown at once, and characters of a text."""
-LUCK = 0.05
-"""Below this p a difference is called real."""
 LISTS = ("wrong", "suspected", "worse")
 
 Row = Mapping[str, Any]
@@ -93,6 +92,8 @@ def wire(services: Services, opened: Callable[..., Any], panel: Panel, view: Vie
 
 def card(report: Mapping[str, Any], language: str) -> str:
     """HTML for the figures: what was right before and after, whether that could be luck, each label, the matrix."""
+    if "chrf" in report["after"]:
+        return writer_card(report, language)
     after, before, rows = report["after"], report["before"], report["test_rows"]
     right, was = (round(side["accuracy"] * rows) for side in (after, before))
     verdict = say("lesson.verdict", language, rows=rows, before=was, after=right)
@@ -150,6 +151,8 @@ def _changed(services: Services, view: View, job: str | None, about: str, reques
     try:
         report, tested = _result(services, job, request)
     except NotFound:
+        report = {}
+    if not report.get("labels"):  # none is done, or it learned to write
         return {view.box: gr.update(visible=False), view.said: "", view.about: ""}
     if about == job:
         return {view.said: gr.skip()}

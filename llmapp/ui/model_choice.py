@@ -80,12 +80,19 @@ def wanted(
     owner = owner_of(services.settings, request)
     found = resolve(services, task, name, owner, open_labels, text)
     model, _ = services.catalog.resolve(found, owner)
-    if services.sources.where(model) is None and found != auto(services, task, open_labels, text).name:
-        try:
-            services.guard.manage(request)
-        except Refused:
-            raise Refused("model_not_here", model=model.name) from None
+    if found != auto(services, task, open_labels, text).name:
+        must_be_here(services, model, request)
     return found
+
+
+def must_be_here(services: Services, model: Model, request: gr.Request | None) -> None:
+    """Raises Refused for a stranger, where the model would have to be downloaded first."""
+    if services.sources.where(model) is not None:
+        return
+    try:
+        services.guard.manage(request)
+    except Refused:
+        raise Refused("model_not_here", model=model.name) from None
 
 
 def model_choices(services: Services, task: Task, owner: str, language: str = "") -> tuple[list[Any], str]:

@@ -28,7 +28,7 @@ from .model_choice import offered_models, wanted
 from .notice import notice
 from .owners import owner_of
 from .services import Services
-from .table_input import TableInput, build_table, wire_table
+from .table_input import Given, TableInput, build_table, wire_table
 from .text_tab import build_model
 from .words import language_of, tell, w
 
@@ -81,14 +81,14 @@ def _read(path: Path) -> Sheet:
     return read_sheet(path, ragged=True)
 
 
-def _guess(sheet: Sheet) -> tuple[str, ...]:
+def _guess(sheet: Sheet, _given: Given) -> tuple[str, ...]:
     text = guess_text(sheet)
     truth = guess_truth(sheet, text)
     date = guess_date(sheet, (text, truth))
     return text, truth, date, guess_group(sheet, (text, truth, date))
 
 
-def _checked(sheet: Sheet, chosen: Sequence[str], request: gr.Request) -> str:
+def _checked(sheet: Sheet, chosen: Sequence[str], _given: Given, request: gr.Request) -> str:
     """How many rows there are to judge, and how many have nothing in them."""
     column, truth, *_ = chosen
     texts = sheet.column(column)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import gradio as gr
+from gradio.events import Dependency
 
 from ..errors import BadInput
 from ..tasks.tables import Sheet
@@ -23,8 +24,10 @@ ROWS, CELL = 5, 200
 """Rows of a preview, and characters shown of a cell."""
 
 S = TypeVar("S", bound=Sheet)
-Guess = Callable[[S], Sequence[str]]
-Check = Callable[[S, Sequence[str], gr.Request], str]
+Given = Mapping[Any, Any]
+"""What the tab's widgets hold."""
+Guess = Callable[[S, Given], Sequence[str]]
+Check = Callable[[S, Sequence[str], Given, gr.Request], str]
 """What to say of a table with the columns that were picked, as HTML. Raises BadInput for one that will not do."""
 
 
@@ -57,16 +60,27 @@ def build_table(name: str, columns: Sequence[str], optional: Sequence[str] = ())
 
 
 def wire_table(
-    table: TableInput, start: gr.Button, read: Callable[[Path], S], guess: Guess[S], check: Check[S]
-) -> None:
-    """Read and check it when it is given and when another column is picked; `start` can be pressed when it will do."""
+    table: TableInput,
+    start: gr.Button,
+    read: Callable[[Path], S],
+    guess: Guess[S],
+    check: Check[S],
+    purpose: gr.Radio | None = None,
+) -> list[Dependency]:
+    """Read and check it when it is given and when another column is picked; `start` can be pressed when it will do.
+
+    With a `purpose` what is looked for depends on that too. Returns the events after which other columns are chosen.
+    """
     outputs = [*table.columns, table.found, table.preview, start]
     refused = {"said": table.found, "settled": {start: gr.update(interactive=False)}}
+    given = {table.file, *([purpose] if purpose else [])}
     opened = bind(_opened, table, start, read, guess, check, **refused)
-    table.file.change(opened, [table.file], outputs, **QUIET)
+    fresh = [table.file.change, *([purpose.input] if purpose else [])]
+    guessed = [event(opened, given, outputs, **QUIET) for event in fresh]
     for column in table.columns:
         picked = bind(_picked, table, start, read, check, **refused)
-        column.input(picked, set(table.inputs()), outputs, **QUIET)
+        column.input(picked, {*given, *table.columns}, outputs, **QUIET)
+    return guessed
 
 
 def _opened(
@@ -75,20 +89,21 @@ def _opened(
     read: Callable[[Path], S],
     guess: Guess[S],
     check: Check[S],
-    path: str | None,
+    given: Given,
     request: gr.Request,
 ) -> dict[Any, Any]:
+    path = given[table.file]
     if not path:
         return {table.found: "", start: gr.update(interactive=False), table.preview: gr.update(visible=False)}
     sheet = read(Path(path))
-    chosen = guess(sheet)
+    chosen = guess(sheet, given)
     needed, none = len(table.columns) - table.optional, (tell(request, "table.none"), "")
     choices = [[*([none] if i >= needed else []), *sheet.columns] for i in range(len(table.columns))]
     picks = {
         column: gr.update(choices=each, value=value)
         for column, each, value in zip(table.columns, choices, chosen, strict=True)
     }
-    return picks | _seen(table, start, sheet, chosen, check, request)
+    return picks | _seen(table, start, sheet, chosen, check, given, request)
 
 
 def _picked(
@@ -96,19 +111,25 @@ def _picked(
     start: gr.Button,
     read: Callable[[Path], S],
     check: Check[S],
-    given: Mapping[Any, Any],
+    given: Given,
     request: gr.Request,
 ) -> dict[Any, Any]:
     chosen = [given[column] or "" for column in table.columns]
-    return _seen(table, start, read(Path(given[table.file])), chosen, check, request)
+    return _seen(table, start, read(Path(given[table.file])), chosen, check, given, request)
 
 
 def _seen(
-    table: TableInput, start: gr.Button, sheet: S, chosen: Sequence[str], check: Check[S], request: gr.Request
+    table: TableInput,
+    start: gr.Button,
+    sheet: S,
+    chosen: Sequence[str],
+    check: Check[S],
+    given: Given,
+    request: gr.Request,
 ) -> dict[Any, Any]:
     """What the table is with these columns; where they will not do, others can still be picked."""
     try:
-        said, good = check(sheet, chosen, request), True
+        said, good = check(sheet, chosen, given, request), True
     except BadInput as problem:
         said, good = notice(problem.text(language_of(request)), "bad"), False
     shown = [name for name in dict.fromkeys(chosen) if name in sheet.columns]

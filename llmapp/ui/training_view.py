@@ -14,6 +14,8 @@ from ..messages import say
 
 TOLD = 4
 """The latest sentences, while it runs."""
+CUT = 200
+"""Characters shown of what it is asked."""
 WIDTH, HEIGHT, EDGE = 320, 120, 4
 
 Event = Mapping[str, Any]
@@ -27,20 +29,38 @@ def story(events: Sequence[Event], language: str, most: int = TOLD) -> str:
     return f"<ul class='story'>{lines}</ul>" if lines else ""
 
 
+def shown(events: Sequence[Event], language: str) -> str:
+    """HTML for what it answered at its latest look; nothing before one."""
+    last = next((e for e in reversed(events) if e["kind"] == "shown"), None)
+    if not last:
+        return ""
+    lines = "".join(
+        f"<dt dir='auto'>{escape(row['text'][:CUT])}</dt><dd dir='auto'>{escape(row['answer'])}</dd>"
+        for row in last["rows"]
+    )
+    title = escape(say("training.shown", language, step=last["step"]))
+    return f"<div class='sayings'><h4>{title}</h4><dl>{lines}</dl></div>"
+
+
 def curves(events: Sequence[Event], language: str) -> str:
-    """HTML for the loss of each stretch of steps, and the share right of the rows kept for choosing."""
-    loss = _points(events, "loss", "loss")
-    right = _points(events, "valid", "accuracy")
+    """HTML for the loss of each stretch of steps, and how the rows kept for choosing go: the share that is right, or
+    where answers are written their loss.
+    """
+    loss, right = _points(events, "loss", "loss"), _points(events, "valid", "accuracy")
+    kept = [] if right else _points(events, "valid", "loss")
+    high = max((y for _, y in (*loss, *kept)), default=1.0)
     drawn = [
-        _chart(say("training.curve_loss", language), loss, (0.0, max((y for _, y in loss), default=1.0)), "{:.2f}"),
+        _chart(say("training.curve_loss", language), loss, (0.0, high), "{:.2f}"),
         _chart(say("training.curve_right", language), right, (0.0, 1.0), "{:.0%}"),
+        _chart(say("training.curve_kept", language), kept, (0.0, high), "{:.2f}"),
     ]
     return f"<div class='curves'>{''.join(drawn)}</div>" if any(drawn) else ""
 
 
 def _points(events: Sequence[Event], series: str, value: str) -> Points:
     """A step that was made twice, before a crash and after it, counts as it went the last time."""
-    found = {e["step"]: float(e[value]) for e in events if e["kind"] == "point" and e["series"] == series}
+    points = (e for e in events if e["kind"] == "point" and e["series"] == series and value in e)
+    found = {e["step"]: float(e[value]) for e in points}
     return sorted(found.items())
 
 

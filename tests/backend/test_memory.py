@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -14,7 +15,7 @@ from llmapp.backend import memory
 from llmapp.backend.choose import needed_bytes
 from llmapp.backend.device import detect
 from llmapp.backend.engine import EngineInfo, Precision
-from llmapp.backend.memory import Guard, LastWords, check_fits, estimate, in_words, kv_bytes
+from llmapp.backend.memory import Guard, LastWords, check_fits, estimate, give_back, in_words, kv_bytes
 from llmapp.catalog import Catalog
 from llmapp.errors import OutOfMemory
 from llmapp.messages import message
@@ -25,6 +26,7 @@ FP16 = Precision("fp16", "float16", "cuda", message("reason.precision_cpu"))
 CHILD = """
 import sys, time
 from pathlib import Path
+from types import ModuleType
 from llmapp.backend.memory import LastWords
 from llmapp.catalog import Catalog
 model = Catalog.read(Path("models")).model("qwen3-0.6b")
@@ -149,3 +151,12 @@ def test_a_risky_answer_leaves_a_marker_while_it_is_written(
     for tokens, markers in ((1_000, 0), (2_000, 1)):
         with guard.writing(info, tokens):
             assert len(list(tmp_path.glob("*.json"))) == markers
+
+
+def test_memory_is_given_back_while_torch_is_still_being_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who ends the app in that moment must see no traceback."""
+    for half in ("torch", "torch.cuda"):
+        monkeypatch.setitem(sys.modules, half, ModuleType(half))
+    give_back()
+    monkeypatch.delitem(sys.modules, "torch.cuda")
+    give_back()

@@ -1,4 +1,4 @@
-"""The Fine-tune tab in a real browser: a table is looked over and mended, taught, corrected, and taught again."""
+"""The Fine-tune tab in a real browser: a table is looked over and mended, taught, corrected, taught again; a style."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from .chatting import last_answer, send, wait_until_done
 from .conftest import App
 from .test_sentiment_tab import choose
-from .test_tabs import READY_MS, SAMPLE, open_tab
+from .test_tabs import READY_MS, SAMPLE, TABS, open_tab
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -76,3 +77,32 @@ def correct_a_label_and_teach_again(page: Page) -> None:
     expect(page.locator("#lesson-retrain")).to_be_hidden()
     page.locator("#finetune-runs input").click()
     expect(page.get_by_role("option", name=re.compile("Mended mail"))).to_have_count(2)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_a_style_is_taught_shown_side_by_side_and_used_in_the_chat(
+    shared_app: App, new_page: Callable[..., Page]
+) -> None:
+    page = new_page()
+    open_tab(page, shared_app, "finetune")
+    page.locator("#finetune-goal").get_by_text("Answer, or write in my style").click()
+    expect(page.locator("#finetune-about")).to_contain_text("Questions and your answers")
+    page.locator("#finetune-file input[type=file]").set_input_files(str(SAMPLE.with_name("answer.csv")))
+    expect(page.locator("#finetune-found")).to_contain_text("40 pairs can be used")
+    expect(page.get_by_label("Column with the answers")).to_have_value("answer")
+    page.get_by_label("Ask it while it learns").fill("Do you sell honey?")
+    page.get_by_label("Name of what it learns").fill("Rosewood")
+    page.locator("#finetune-start").click()
+    report = page.locator("#finetune-report")
+    expect(report.locator(".sayings dt")).to_have_text("Do you sell honey?", timeout=READY_MS)
+    expect(report).to_contain_text("On 10 rows it never saw, its answers were", timeout=4 * READY_MS)
+    expect(report).to_contain_text("That is a real difference")
+    expect(report.locator(".answered")).to_have_count(10)
+    expect(report.locator(".curves svg")).to_have_count(2)
+    expect(page.locator("#lesson-rows")).to_be_hidden()
+    page.get_by_role("tab").nth(TABS.index("chat")).click()
+    choose(page, "chat-model", "Rosewood")
+    send(page, "Do you sell honey?")
+    wait_until_done(page)
+    assert "Your Rosewood team" in last_answer(page)

@@ -17,7 +17,7 @@ from .conftest import App
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 TABS = ("chat", "summarize", "translate", "sentiment", "finetune", "models")
 READY_MS = 180_000
-SAMPLE = Path(__file__).parents[2] / "llmapp" / "ui" / "samples" / "classify.csv"
+SAMPLE = Path(__file__).parents[2] / "llmapp" / "ui" / "samples" / "sort.csv"
 ARTICLE = (
     "The town library will close for six weeks from Monday for repairs to its roof, which has leaked since the storm "
     "in March. Books can be returned at the town hall, and the reading group will meet in the school. The council "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,6 +62,9 @@ class Order:
 
     def point(self, name: str, step: int, **values: float) -> None:
         raise AssertionError(name)
+
+    def show(self, step: int, rows: Sequence[Mapping[str, str]]) -> None:
+        raise AssertionError(rows)
 
     def progress(self, step: int, steps: int) -> None:
         self.steps.append(step)

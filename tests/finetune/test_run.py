@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from llmapp.backend.loader import load
 from llmapp.catalog import Catalog
 from llmapp.errors import LlmappError
 from llmapp.finetune.adapter import Base, save, verify
-from llmapp.finetune.train import probabilities
+from llmapp.finetune.objective import probabilities
 from llmapp.jobs.supervisor import Supervisor
 from llmapp.settings import AppSettings
 
@@ -144,18 +145,19 @@ def test_an_adapter_that_learned_nothing_or_changed_on_disk_is_found(base: Base,
     import torch
 
     model, rows = fresh_model(base, 20)
-    odds = probabilities(model, rows.ids)
+    ask = partial(probabilities, ids=rows.ids)
+    odds = ask(model)
     save(model, base, tmp_path / "a")
     with pytest.raises(LlmappError, match="changed nothing"):
-        verify(tmp_path / "a", base, rows.ids, odds)
+        verify(tmp_path / "a", base, ask, odds)
     with torch.no_grad():
         for name, p in model.named_parameters():
             if "lora_B" in name:
                 p.fill_(0.05)
     save(model, base, tmp_path / "a")
     with pytest.raises(LlmappError, match="answers differently"):
-        verify(tmp_path / "a", base, rows.ids, odds)
-    verify(tmp_path / "a", base, rows.ids, probabilities(model, rows.ids))
+        verify(tmp_path / "a", base, ask, odds)
+    verify(tmp_path / "a", base, ask, ask(model))
 
 
 def test_a_table_with_one_label_fails_before_the_base_is_touched(supervisor: Supervisor, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from llmapp.backend.loader import load
 from llmapp.backend.sources import Sources
 from llmapp.catalog import Catalog
 from llmapp.finetune.alike import families, text_key
-from llmapp.finetune.train import probabilities
+from llmapp.finetune.objective import probabilities
 from llmapp.settings import read_settings
 
 ADAPTERS = sorted((Path(__file__).parents[2] / "models" / "adapters").glob("*"))

@@ -142,11 +142,12 @@ def test_the_models_tab_refuses_a_stranger(stranger: Visitor, untouched: None, b
 
 def test_the_finetune_tab_refuses_a_stranger(public_app: PublicApp, stranger: Visitor, untouched: None) -> None:
     config = stranger.config()
-    index, _ = event_of(config, "finetune-start", "click")
+    index, inputs = event_of(config, "finetune-start", "click")
     given = stranger.uploaded("rows.csv", CSV)
-    columns, _ = event_of(config, "finetune-file", "change")
-    assert stranger.run(columns, [given]).ok
-    assert NOT_MANAGER in stranger.run(index, [given, "text", "label", "x", "quick", None]).everything
+    columns, read = event_of(config, "finetune-file", "change")
+    named = {"finetune-file": given, "finetune-text": "text", "finetune-label": "label"}
+    assert stranger.run(columns, as_on_the_page(read, named)).ok
+    assert NOT_MANAGER in stranger.run(index, as_on_the_page(inputs, named)).everything
     for button in ("stop-job", "resume", "delete"):
         index, _ = event_of(config, f"finetune-{button}", "click")
         outcome = stranger.run(index, [public_app.victim.job])
@@ -167,6 +168,11 @@ def test_others_conversations_are_not_there(public_app: PublicApp, stranger: Vis
     index, inputs = event_of(config, "message", "submit")
     outcome = stranger.join(index, message_to(inputs, place))
     assert "This conversation is not here" in outcome.said
+
+
+def as_on_the_page(inputs: list[dict[str, Any]], named: dict[str, Any]) -> list[Any]:
+    """Arguments of an event: what is given by element, all else as the page has it."""
+    return [named.get(str(part["props"].get("elem_id")), part["props"].get("value")) for part in inputs]
 
 
 def message_to(inputs: list[dict[str, Any]], place: str, **box: Any) -> list[Any]:

@@ -1,0 +1,184 @@
+"""What a training makes small, and how its state is judged: the label of a text, or the tokens of an answer.
+
+Knows token ids, a torch model and losses. Does not know steps, checkpoints, rows of a table or the page.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..tasks.metrics import score
+from .batching import Encoded, Example, aligned, class_weights, padded
+
+if TYPE_CHECKING:
+    import torch
+
+SCORING_BATCH = 32
+MOST_NATS = 50.0
+ANSWER_BATCH = 8
+"""Answers scored at once: each of their tokens has a number for every word of the vocabulary."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The rows kept for choosing, scored: their loss, what a chart shows, and what the best state has most of.
+
+    `samples`: texts, and what it answers to each.
+    """
+
+    loss: float
+    scores: Mapping[str, float]
+    rank: tuple[float, ...]
+    samples: Sequence[tuple[str, str]] = ()
+
+
+class Objective(Protocol):
+    """What is learned, from which rows, and how well it goes."""
+
+    @property
+    def lengths(self) -> Sequence[int]:
+        """Tokens of each row to learn from."""
+
+    def loss(self, model: Any, chosen: Sequence[int]) -> torch.Tensor:
+        """Loss of some of the rows to learn from, positions in `lengths`; a scalar."""
+
+    def look(self, model: Any) -> Seen:
+        """Score the rows kept for choosing, without dropout."""
+
+    def key(self) -> Any:
+        """What tells this objective from another, as JSON holds it."""
+
+
+@dataclass(frozen=True)
+class Sorting:
+    """To tell labels apart. Loss: cross entropy, rare labels counted more where the table is skewed."""
+
+    rows: Encoded
+    valid: Encoded
+    classes: int
+
+    @property
+    def lengths(self) -> Sequence[int]:
+        """Tokens of each row to learn from."""
+        return [len(ids) for ids in self.rows.ids]
+
+    @cached_property
+    def weights(self) -> Sequence[float] | None:
+        """How much each label counts; None where all count the same."""
+        return class_weights(self.rows.labels, self.classes)
+
+    def loss(self, model: Any, chosen: Sequence[int]) -> torch.Tensor:
+        """Mean over the rows."""
+        import torch
+
+        logits = model(**padded([self.rows.ids[i] for i in chosen], model)).logits
+        truth = torch.tensor([self.rows.labels[i] for i in chosen], device=logits.device)
+        weight = torch.tensor(self.weights, device=logits.device) if self.weights else None
+        return torch.nn.functional.cross_entropy(logits.float(), truth, weight=weight)
+
+    def look(self, model: Any) -> Seen:
+        """Accuracy and macro-F1; the best state has most of the latter, then the lowest loss."""
+        odds = probabilities(model, self.valid.ids)
+        truth = list(self.valid.labels)
+        scores = score(truth, odds.argmax(-1).tolist(), [str(i) for i in range(odds.shape[1])])
+        loss = float(-np.log(np.clip(odds[np.arange(len(truth)), truth], 1e-9, None)).mean())
+        shown = {"accuracy": scores.accuracy, "macro_f1": scores.macro_f1}
+        return Seen(loss, shown, (scores.macro_f1, -loss))
+
+    def key(self) -> Any:
+        """Its rows and labels."""
+        return [list(self.rows.ids), list(self.rows.labels), list(self.valid.labels)]
+
+
+@dataclass(frozen=True)
+class Writing:
+    """To write the answers. Loss: cross entropy of the answers' tokens alone, each token counting the same.
+
+    `say` answers a few texts at each look.
+    """
+
+    rows: Sequence[Example]
+    valid: Sequence[Example]
+    say: Callable[[Any], Sequence[tuple[str, str]]]
+
+    @property
+    def lengths(self) -> Sequence[int]:
+        """Tokens of each row to learn from."""
+        return [len(row.ids) for row in self.rows]
+
+    def loss(self, model: Any, chosen: Sequence[int]) -> torch.Tensor:
+        """Mean over the answers' tokens."""
+        import torch
+
+        logits, truth = _answered(model, [self.rows[i] for i in chosen])
+        return torch.nn.functional.cross_entropy(logits, truth)
+
+    def look(self, model: Any) -> Seen:
+        """Perplexity of the answers; the best state has the lowest."""
+        found = answer_losses(model, self.valid)
+        loss = float(found.sum() / sum(row.answer_tokens for row in self.valid))
+        return Seen(loss, {"perplexity": perplexity(loss)}, (-loss,), self.say(model))
+
+    def key(self) -> Any:
+        """Its rows, and where their answers begin."""
+        return [[list(row.ids), row.start] for row in (*self.rows, *self.valid)]
+
+
+def perplexity(loss: float) -> float:
+    """Of a mean negative log-likelihood of a token, in nats; kept finite."""
+    return math.exp(min(loss, MOST_NATS))
+
+
+def probabilities(model: Any, ids: Sequence[Sequence[int]]) -> NDArray[np.float64]:
+    """Probability of each label for each row, shape (rows, labels), without dropout."""
+    import torch
+
+    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+    found: dict[int, Any] = {}
+    model.eval()
+    with torch.inference_mode():
+        for at in range(0, len(order), SCORING_BATCH):
+            chosen = order[at : at + SCORING_BATCH]
+            logits = model(**padded([ids[i] for i in chosen], model)).logits
+            found |= dict(zip(chosen, logits.double().softmax(-1).cpu().numpy(), strict=True))
+    return np.stack([found[i] for i in range(len(ids))])
+
+
+def answer_losses(model: Any, rows: Sequence[Example]) -> NDArray[np.float64]:
+    """Negative log-likelihood of each row's answer, the sum over its tokens, in nats; shape (rows,). No dropout."""
+    import torch
+
+    order = sorted(range(len(rows)), key=lambda i: len(rows[i].ids))
+    found = np.zeros(len(rows))
+    model.eval()
+    with torch.inference_mode():
+        for at in range(0, len(order), ANSWER_BATCH):
+            chosen = order[at : at + ANSWER_BATCH]
+            logits, truth = _answered(model, [rows[i] for i in chosen])
+            each = torch.nn.functional.cross_entropy(logits, truth, reduction="none").double().cpu().numpy()
+            ends = np.cumsum([rows[i].answer_tokens for i in chosen])
+            found[chosen] = [part.sum() for part in np.split(each, ends[:-1])]
+    return found
+
+
+def _answered(model: Any, rows: Sequence[Example]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits before each token of the answers and those tokens, shapes (tokens, vocabulary) and (tokens,), row by row.
+
+    Answers end side by side and the head computes nothing before the first of them: most of its work is spared
+    where prompts are longer than answers.
+    """
+    import torch
+
+    tokens = [row.answer_tokens for row in rows]
+    most = max(tokens)
+    logits = model(**aligned([row.ids for row in rows], model), logits_to_keep=most + 1, use_cache=False).logits
+    kept = [logits[i, most - count : most] for i, count in enumerate(tokens)]
+    truth = [token for row in rows for token in row.ids[row.start :]]
+    return torch.cat(kept).float(), torch.tensor(truth, device=logits.device)

@@ -1,0 +1,134 @@
+"""A table of inputs and answers to rows that can teach a model to write: checked, split, and read as its chat reads.
+
+Knows tables, texts and one model's tokens. Does not know labels, weights, steps or the page.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..backend.engine import Turn
+from ..backend.tokens import Tokens
+from ..catalog import Model
+from ..errors import BadInput
+from ..messages import Message, message
+from ..tasks.chat import opening
+from ..tasks.language import detect
+from ..tasks.tables import called
+from .alike import nearly_same, text_key
+from .batching import Example
+from .dataset import LEAST_TESTED, Split, Table
+
+INPUT_NAMES = (
+    *("input", "question", "prompt", "instruction", "source", "text", "message", "user", "query", "en", "english"),
+    *("问题", "输入", "原文", "提问", "用户"),
+)
+ANSWER_NAMES = (
+    *("answer", "output", "response", "reply", "completion", "target", "assistant", "summary", "translation"),
+    *("回答", "答案", "输出", "回复", "译文", "摘要"),
+)
+LEAST_PAIRS = 20
+"""Different inputs that it takes to learn from some and test on others."""
+MOST_REPEATED = 0.5
+"""Where one answer stands in more of the rows than this, a model learns to say it always."""
+LOOKED_AT = 50
+"""Rows whose language is looked at."""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """What can be learned from: an input and its answer each, the number of each row, and what a person should know."""
+
+    inputs: tuple[str, ...]
+    answers: tuple[str, ...]
+    numbers: tuple[int, ...]
+    notes: tuple[Message, ...]
+
+    @property
+    def english(self) -> bool:
+        """True where inputs and answers are in English, as far as a few of them tell."""
+        every = max(1, len(self.inputs) // LOOKED_AT)
+        sides = ("\n".join(texts[::every]) for texts in (self.inputs, self.answers))
+        return all(found.language == "en" or not found.certain for found in map(detect, sides))
+
+
+def guess_pair(table: Table) -> tuple[str, str]:
+    """The columns that look most like inputs and like answers, by their names, else the two with most in them."""
+    inputs, answers = (_best_called(table, names) for names in (INPUT_NAMES, ANSWER_NAMES))
+    most = sorted(table.columns, key=lambda column: -sum(map(len, table.column(column))))[:2]
+    first, second = sorted(most, key=table.columns.index)
+    answers = answers or (second if second != inputs else first)
+    return inputs or (first if first != answers else second), answers
+
+
+def _best_called(table: Table, names: Sequence[str]) -> str:
+    return max((c for c in table.columns if called(c, names)), key=lambda c: called(c, names), default="")
+
+
+def pair_up(table: Table, text: str, answer: str) -> Pairs:
+    """The rows that can teach. Rows without an input or an answer are left out, and that is said in the notes.
+
+    Raises BadInput for a missing column, too few different inputs, answers that are nearly all the same.
+    """
+    for column in (text, answer):
+        if column not in table.columns:
+            raise BadInput("table_no_column", column=column, columns=", ".join(table.columns))
+    if text == answer:
+        raise BadInput("table_same_column", column=text)
+    cells = list(zip(table.column(text), table.column(answer), table.numbers, strict=True))
+    whole = [row for row in cells if row[0] and row[1]]
+    if not whole:
+        raise BadInput("table_no_rows", text=text, label=answer)
+    inputs, answers, numbers = zip(*whole, strict=True)
+    different = len(set(map(text_key, inputs)))
+    if different < LEAST_PAIRS:
+        raise BadInput("table_few_pairs", column=text, rows=different, least=LEAST_PAIRS)
+    said, times = Counter(answers).most_common(1)[0]
+    if times > MOST_REPEATED * len(answers):
+        raise BadInput("table_one_answer", answer=said[:60], count=times, rows=len(answers), column=answer)
+    left_out = [number for given, wanted, number in cells if not (given and wanted)]
+    return Pairs(inputs, answers, numbers, (*_blank(left_out), *_repeated(len(inputs) - different)))
+
+
+def split_pairs(pairs: Pairs, seed: int) -> Split:
+    """Tenths: eight to learn, one to choose, one to test; small tables test on more.
+
+    Inputs that are the same, or nearly, are on one side. Rows are drawn by a hash of seed and input, so that the order
+    in the file does not matter.
+    """
+    groups: dict[str, list[int]] = {}
+    for i, name in enumerate(nearly_same(pairs.inputs)):
+        groups.setdefault(name, []).append(i)
+    keys = sorted(groups, key=lambda key: hashlib.sha256(f"{seed}:{key}".encode()).digest())
+    share = min(max(0.1, LEAST_TESTED / len(pairs.inputs)), 0.25)
+    each = max(1, round(share * len(keys)))
+    sides = (keys[2 * each :], keys[each : 2 * each], keys[:each])
+    train, valid, test = (tuple(sorted(i for key in side for i in groups[key])) for side in sides)
+    return Split(train, valid, test)
+
+
+def asked(model: Model, text: str) -> tuple[Turn, ...]:
+    """What the model is asked for an input: word for word what the Chat tab asks it."""
+    return (*opening(model, ""), Turn("user", text))
+
+
+def encoded(tokens: Tokens, pairs: Pairs, positions: Sequence[int], most: int) -> dict[int, Example]:
+    """Rows by position, as token ids; those longer than `most` tokens are not among them."""
+    found = {}
+    for i in positions:
+        prompt = tokens.ids(asked(tokens.model, pairs.inputs[i]))
+        ids = (*prompt, *tokens.answer(pairs.answers[i]))
+        if len(ids) <= most:
+            found[i] = Example(ids, len(prompt))
+    return found
+
+
+def _blank(numbers: Sequence[int]) -> tuple[Message, ...]:
+    return (message("training.blank_pairs", rows=len(numbers), first=numbers[0]),) if numbers else ()
+
+
+def _repeated(rows: int) -> tuple[Message, ...]:
+    return (message("training.repeated_rows", rows=rows),) if rows else ()

@@ -1,0 +1,223 @@
+"""To write answers: the untouched model asked, an adapter trained, and the same questions asked again through it.
+
+Both times the rows kept for the test go the way a chat goes: engine, chat template, the adapter read from disk. Says
+where it is and asks whether to stop through `Watch`. Does not know processes, jobs or the page.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..backend.device import choose_precision
+from ..backend.engine import Engine, Request, Sampling
+from ..backend.loader import Loaded, load_for_training
+from ..backend.pool import Pool
+from ..backend.progress import while_wanted
+from ..backend.tokens import Tokens
+from ..catalog import Catalog
+from ..errors import BadInput, Busy
+from ..messages import message
+from ..tasks.watch import Ordered, Watch
+from .adapter import Base, publish, save, verify
+from .batching import Example, aligned
+from .course import ADAPTER, Made, School, Teller, compute, fetched, keep_result
+from .export import TEXT
+from .goals import TASKS, settings_for
+from .lesson import WritingLesson, Written, drawn
+from .objective import Writing, answer_losses
+from .order import MOST_PROMPTS, ROWS, TESTED, LessonOrder
+from .pairs import LEAST_PAIRS, asked, encoded, split_pairs
+from .settings import step_budget
+from .train import train, with_lora
+from .writing_report import answered, writing_card
+
+MOST_LOOKED_AT = 100
+"""Rows the best state is chosen with."""
+ROOM = 1.5
+"""How much longer than the longest answer that it learns an answer may get."""
+SAMPLE_TOKENS = 64
+"""How far an answer is written while it learns."""
+ASKED_AT_ONCE = 16
+SHOWN = 20
+"""Answers that the report itself holds, from all over the test."""
+BEFORE = "before.json"
+"""In the job's result: what the untouched model answered, so that it is not asked again after a stop."""
+
+
+def learn_to_write(work: Ordered, order: LessonOrder, school: School) -> Made | None:
+    """The adapter that answers as the order's table does; None when told to stop meanwhile."""
+    knobs, model = settings_for(order.goal, order.settings), school.catalog.model(order.base)
+    pairs = order.pairs(work.file(ROWS))
+    parts = split_pairs(pairs, knobs.seed)
+    keep_result(work, "split.json", asdict(parts))
+    for note in pairs.notes:
+        work.say(note)
+    local = fetched(work, model, school.sources)
+    if local is None:
+        return None
+    base = Base(model, local, choose_precision(model, school.hardware, school.settings.precision))
+    lesson = WritingLesson(pairs, parts, base, knobs, order.effort, order.prompts)
+    before = _before(work, lesson, school)
+    written = _teach(work, lesson, school) if before else None
+    if before is None or written is None:
+        return None
+    after = _after(work, order, lesson, school)
+    if after is None:
+        return None
+    rows = answered(lesson.pairs, lesson.tested, before, after)
+    keep_result(work, TESTED, rows)
+    report = writing_card(lesson, written, rows)
+    return Made(work.folder("result") / ADAPTER, report, {"answers": rows[:: max(1, len(rows) // SHOWN)][:SHOWN]})
+
+
+def _before(work: Watch, lesson: WritingLesson, school: School) -> list[str] | None:
+    """What the untouched model answers; read again where it was asked already."""
+    kept, questions = work.folder("result") / BEFORE, lesson.questions()
+    try:
+        found = json.loads(kept.read_text(encoding="utf-8"))
+        if found["asked"] == questions:
+            return list(found["answers"])
+    except (OSError, ValueError, KeyError):
+        pass
+    work.phase("baseline")
+    answers = _asked(work, lesson, school.pool(), lesson.base.model.id, "")
+    if answers is not None:
+        keep_result(work, BEFORE, {"asked": questions, "answers": answers})
+    return answers
+
+
+def _after(work: Ordered, order: LessonOrder, lesson: WritingLesson, school: School) -> list[str] | None:
+    """What the adapter answers, leased as every tab will: it gets a card for now, where only this job looks."""
+    work.phase("evaluating")
+    folder = work.folder("result") / ADAPTER
+    card = {"id": work.id, "name": order.name, "owner": work.owner, "task": TASKS[order.goal], "created": 0.0}
+    publish(folder, card | {"base": lesson.base.model.id})
+    catalog: Catalog = school.catalog.with_adapters(work.folder("result"))
+    return _asked(work, lesson, school.pool(catalog), work.id, work.owner)
+
+
+def _asked(work: Watch, lesson: WritingLesson, pool: Pool, name: str, owner: str) -> list[str] | None:
+    """Answers to the rows of the test, the likeliest words each; None when told to stop meanwhile."""
+    report, cancel = while_wanted(work.progress, work.stop_asked)
+    questions, answers = lesson.questions(), list[str]()
+    with closing(pool):
+        try:
+            with pool.lease(name, owner, report=report, cancel=cancel) as engine:
+                most = _most_tokens(engine, lesson)
+                while len(answers) < len(questions):
+                    if work.stop_asked():
+                        return None
+                    some = questions[len(answers) : len(answers) + ASKED_AT_ONCE]
+                    answers += _answers(engine, some, most)
+                    work.progress(len(answers), len(questions))
+        except Busy:
+            if not cancel.is_set():
+                raise
+            return None
+    return answers
+
+
+def _answers(engine: Engine, questions: Sequence[str], most: int) -> list[str]:
+    sampling = Sampling(temperature=0.0, max_new_tokens=most)
+    prompts = [asked(engine.info.model, text) for text in questions]
+    return [text.strip() for text in engine.generate_batch([Request(prompt, sampling) for prompt in prompts])]
+
+
+def _most_tokens(engine: Engine, lesson: WritingLesson) -> int:
+    longest = max((lesson.pairs.answers[i] for i in lesson.parts.train), key=len)
+    return min(lesson.settings.max_tokens, round(ROOM * engine.count_tokens(longest)) + 8)
+
+
+def _teach(work: Watch, lesson: WritingLesson, school: School) -> Written | None:
+    """Train on the lesson's rows; the adapter is saved, and read back. None when told to stop."""
+    import torch
+
+    work.phase("loading")
+    torch.set_num_threads(max(1, school.hardware.cores - 1))
+    torch.manual_seed(lesson.settings.seed)
+    loaded = load_for_training(lesson.base.local, lesson.base.model, lesson.base.precision)
+    tokens = Tokens(loaded.tokenizer, lesson.base.model)
+    learn, choose, test, left_out = _examples(work, tokens, lesson)
+    model = with_lora(loaded.model, lesson.settings, task="CAUSAL_LM")
+    first = _per_token(model, test)  # what an adapter adds is nothing yet
+    steps = step_budget(lesson.effort, len(learn), lesson.settings.batch)
+    work.phase("training")
+    outcome = train(
+        model,
+        Writing(learn, choose, partial(_said, tokens, loaded, _sampled(lesson))),
+        lesson.settings,
+        steps,
+        work.folder("checkpoints"),
+        Teller(work, steps, "perplexity"),
+        work.stop_asked,
+        compute(school.hardware),
+    )
+    if not outcome.finished:
+        return None
+    if outcome.early:
+        work.say(message("training.early", step=outcome.best_step))
+    work.phase("saving")
+    last = _per_token(model, test)
+    folder = work.folder("result") / ADAPTER
+    save(model, lesson.base, folder)
+    verify(folder, lesson.base, partial(_per_token, rows=test), last)
+    asked_as = {"turns": tokens.wording(asked(tokens.model, TEXT)), "end": tokens.ending()}
+    return Written(outcome, steps, left_out, (_overall(first, test), _overall(last, test)), asked_as)
+
+
+def _examples(
+    work: Watch, tokens: Tokens, lesson: WritingLesson
+) -> tuple[list[Example], list[Example], list[Example], int]:
+    """Rows to learn from, to choose with and to test on as tokens; how many were left out for their length."""
+    most = min(lesson.settings.max_tokens, lesson.base.model.context)
+    sides = (lesson.parts.train, drawn(lesson.parts.valid, MOST_LOOKED_AT, lesson.settings.seed), lesson.tested)
+    found = [list(encoded(tokens, lesson.pairs, side, most).values()) for side in sides]
+    left_out = sum(map(len, sides)) - sum(map(len, found))
+    if left_out:
+        work.say(message("training.left_out", rows=left_out, tokens=most))
+    if len(found[0]) < LEAST_PAIRS // 2 or not (found[1] and found[2]):
+        raise BadInput("training_too_long", rows=left_out, tokens=most)
+    return found[0], found[1], found[2], left_out
+
+
+def _sampled(lesson: WritingLesson) -> list[str]:
+    """What it is asked while it learns: what the person gave, else inputs that it does not learn from."""
+    return list(lesson.prompts) or [lesson.pairs.inputs[i] for i in lesson.parts.valid[:MOST_PROMPTS]]
+
+
+def _said(tokens: Tokens, loaded: Loaded, texts: Sequence[str], model: Any) -> list[tuple[str, str]]:
+    """The beginnings of its answers, the likeliest words each."""
+    import torch
+
+    prompts = [tokens.ids(asked(tokens.model, text)) for text in texts]
+    given = aligned(prompts, model)
+    del given["position_ids"]  # generate counts on from the mask
+    with torch.inference_mode():
+        ids = model.generate(
+            **given,
+            do_sample=False,
+            max_new_tokens=SAMPLE_TOKENS,
+            eos_token_id=tokens.ending(),
+            pad_token_id=loaded.tokenizer.pad_token_id,
+        )
+    begun = given["input_ids"].shape[1]
+    return [(text, tokens.decode(row[begun:].tolist()).strip()) for text, row in zip(texts, ids, strict=True)]
+
+
+def _per_token(model: Any, rows: Sequence[Example]) -> NDArray[np.float64]:
+    """Mean loss of a token of each row's answer."""
+    counts = np.array([row.answer_tokens for row in rows], dtype=np.float64)
+    return answer_losses(model, rows) / counts
+
+
+def _overall(per_token: NDArray[np.float64], rows: Sequence[Example]) -> float:
+    """Mean loss of all the answers' tokens."""
+    return float(np.average(per_token, weights=[row.answer_tokens for row in rows]))

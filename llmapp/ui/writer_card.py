@@ -1,0 +1,63 @@
+"""The report card of what learned to write: likeness before and after, and the answers side by side.
+
+Draws a report as HTML. Does not know how anything is trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from ..messages import say
+from .facts import facts_line
+from .notice import notice, quiet
+
+LUCK = 0.05
+"""Below this p a difference is called real."""
+CUT = 400
+"""Characters of a text or an answer."""
+
+
+def writer_card(report: Mapping[str, Any], language: str) -> str:
+    """HTML for the figures, whether they could be luck, and answers to rows it never saw."""
+    before, after, rows = report["before"], report["after"], report["test_rows"]
+    gained = after["chrf"] > before["chrf"]
+    verdict = say("lesson.verdict_likeness", language, rows=rows, before=before["chrf"], after=after["chrf"])
+    code = "luck" if report["p"] >= LUCK else "real" if gained else "got_worse"
+    said = notice(f"{verdict} {say(f'lesson.{code}', language, p=report['p'])}", "good" if code == "real" else "")
+    if report["unchanged"]:
+        said += notice(say("lesson.unchanged", language), "bad")
+    elif not gained or code == "luck":
+        said += notice(say("lesson.no_gain_writer", language, train=report["train_rows"]))
+    counts = {"before": round(before["exact"] * rows), "after": round(after["exact"] * rows), "rows": rows}
+    exact = say("lesson.exact", language, **counts)
+    luck = "lesson.exact_luck" if report["p_exact"] >= LUCK else "lesson.exact_real"
+    sure = say(luck, language, p=report["p_exact"]) if counts["before"] != counts["after"] else ""
+    unsure = say("lesson.unsure", language, before=before["perplexity"], after=after["perplexity"])
+    worse = say("lesson.worse_answers", language, rows=report["worse"]) if report["worse"] else ""
+    return (
+        said
+        + f"<p>{escape(exact)} {escape(sure)}</p>"
+        + quiet(unsure, worse)
+        + _answers(report["answers"], language)
+        + notice(say("finetune.use_writer", language))
+        + quiet(facts_line({**report, "model_name": report["base"], "weights": ""}, language))
+    )
+
+
+def _answers(rows: Sequence[Mapping[str, Any]], language: str) -> str:
+    title = escape(say("lesson.side_by_side", language, rows=len(rows)))
+    shown = "".join(_answer(row, language) for row in rows)
+    return f"<details open><summary>{title}</summary>{shown}</details>"
+
+
+def _answer(row: Mapping[str, Any], language: str) -> str:
+    """What was asked, what stands in the table, and what was said before and now, with how like the table's it is."""
+    sides = (
+        (say("lesson.head_wanted", language), row["label"]),
+        (f"{say('lesson.head_before', language)} · {row['likeness_before']:.0f} %", row["before"]),
+        (f"{say('lesson.head_now', language)} · {row['likeness']:.0f} %", row["answer"]),
+    )
+    said = "".join(f"<dt>{escape(name)}</dt><dd dir='auto'>{escape(text[:CUT])}</dd>" for name, text in sides)
+    return f"<div class='answered'><p dir='auto'>{escape(row['text'][:CUT])}</p><dl>{said}</dl></div>"
