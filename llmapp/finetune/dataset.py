@@ -15,8 +15,9 @@ from pathlib import Path
 from ..errors import BadInput
 from ..messages import Message, message
 from ..tasks.columns import LABEL_NAMES, repeats
-from ..tasks.tables import FEW_VALUES, Sheet, called, guess_text, read_sheet
+from ..tasks.tables import FEW_VALUES, called, guess_text, read_sheet
 from .alike import nearly_same, text_key
+from .records import Records, read_records
 
 LEAST_PER_LABEL = 5
 """Different texts a label needs: one to choose the best with, one to test on, a few to learn from."""
@@ -25,8 +26,8 @@ LEAST_TESTED = 20
 
 
 @dataclass(frozen=True)
-class Table(Sheet):
-    """A sheet to learn from: two columns at least, no blank rows, no blanks around a cell."""
+class Table(Records):
+    """What there is to learn from: two columns at least, no blank rows, no blanks around a cell."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,12 @@ class Split:
 
 
 def read_table(path: Path) -> Table:
-    """The table in a file, its cells without blanks around them. Raises BadInput naming the row that is wrong."""
-    sheet = read_sheet(path)
+    """The table in a file, or what records it holds, its cells without blanks around them.
+
+    Raises BadInput naming the row that is wrong.
+    """
+    records = read_records(path)
+    sheet = records or read_sheet(path)
     if len(sheet.columns) < 2:
         raise BadInput("table_one_column", file=path.name)
     stripped = [tuple(cell.strip() for cell in row) for row in sheet.rows]
@@ -68,6 +73,7 @@ def read_table(path: Path) -> Table:
         tuple(sheet.numbers[i] for i in whole),
         sheet.encoding,
         sheet.delimiter,
+        untaken=records.untaken if records else 0,
     )
 
 

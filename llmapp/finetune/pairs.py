@@ -90,7 +90,8 @@ def pair_up(table: Table, text: str, answer: str) -> Pairs:
     if times > MOST_REPEATED * len(answers):
         raise BadInput("table_one_answer", answer=said[:60], count=times, rows=len(answers), column=answer)
     left_out = [number for given, wanted, number in cells if not (given and wanted)]
-    return Pairs(inputs, answers, numbers, (*_blank(left_out), *_repeated(len(inputs) - different)))
+    more = (message("training.untaken", exchanges=table.untaken),) if table.untaken else ()
+    return Pairs(inputs, answers, numbers, (*_blank(left_out), *_repeated(len(inputs) - different), *more))
 
 
 def split_pairs(pairs: Pairs, seed: int) -> Split:

@@ -22,6 +22,7 @@ from ..finetune.lengths import lengths_by
 from ..finetune.order import KIND as JOB
 from ..finetune.order import MOST_PROMPTS, ROWS, LessonOrder, guess_for, order_for
 from ..finetune.pairs import pair_up
+from ..finetune.records import ENDINGS
 from ..finetune.settings import EFFORTS
 from . import lesson_view
 from .doctor_view import Doctor, Patient, Steps, build_doctor, wire_doctor
@@ -32,7 +33,7 @@ from .model_choice import must_be_here
 from .notice import notice, quiet
 from .owners import owner_of
 from .services import Services
-from .table_input import Given, TableInput, build_table, wire_table
+from .table_input import FILE_TYPES, Given, TableInput, build_table, wire_table
 from .training_view import curves, shown, story
 from .words import language_of, tell, w
 
@@ -69,7 +70,7 @@ def build(services: Services, _demo: gr.Blocks, tab: gr.Tab) -> None:
             first = str(SAMPLES[GOALS[0]])
             sample = gr.DownloadButton(w("finetune.sample"), value=first, size="sm", elem_id="finetune-sample")
             mine = gr.Button(w("keep.shelf"), visible=False, size="sm", elem_id="finetune-mine")
-            table = build_table("finetune", ("text", "label"))
+            table = build_table("finetune", ("text", "label"), file_types=(*FILE_TYPES, *ENDINGS, ".zip"))
             doctor = build_doctor()
             prompts = gr.Textbox(
                 "",
@@ -149,7 +150,11 @@ def _checked(page: Page, table: Table, chosen: Sequence[str], given: Given, requ
     else:
         pairs = pair_up(table, text, label)
         sentence = tell(request, "finetune.found_pairs", rows=len(pairs.inputs))
-    return notice(sentence, "good")
+    return notice(sentence, "good") + _not_taken(table, request)
+
+
+def _not_taken(table: Table, request: gr.Request) -> str:
+    return notice(tell(request, "training.untaken", exchanges=table.untaken)) if table.untaken else ""
 
 
 def _rows(page: Page, given: Given, edits: Edits) -> list[Row]:

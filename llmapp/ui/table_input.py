@@ -19,7 +19,7 @@ from .events import QUIET, bind
 from .notice import notice
 from .words import language_of, tell, w
 
-FILE_TYPES = [".csv", ".tsv", ".txt", ".xlsx", ".xls", ".ods"]
+FILE_TYPES = (".csv", ".tsv", ".txt", ".xlsx", ".xls", ".ods")
 ROWS, CELL = 5, 200
 """Rows of a preview, and characters shown of a cell."""
 
@@ -46,10 +46,12 @@ class TableInput:
         return [self.file, *self.columns]
 
 
-def build_table(name: str, columns: Sequence[str], optional: Sequence[str] = ()) -> TableInput:
+def build_table(
+    name: str, columns: Sequence[str], optional: Sequence[str] = (), file_types: Sequence[str] = FILE_TYPES
+) -> TableInput:
     """Lay it out: `name` is the section of its words, which has one for each of the columns."""
     columns = (*columns, *optional)
-    file = gr.File(label=w(f"{name}.file"), file_types=FILE_TYPES, elem_id=f"{name}-file", height=150)
+    file = gr.File(label=w(f"{name}.file"), file_types=list(file_types), elem_id=f"{name}-file", height=150)
     with gr.Row():
         picks = [gr.Dropdown([], label=w(f"{name}.{column}"), elem_id=f"{name}-{column}") for column in columns]
     found = gr.HTML(elem_id=f"{name}-found", padding=False)

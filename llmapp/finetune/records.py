@@ -1,0 +1,180 @@
+"""Rows that are no table yet: JSON, JSON lines, conversations, Alpaca's form, text files in a folder a label, zipped.
+
+Becomes a `Sheet` like any table. Knows neither goals nor the page. A row's number is its line or its place in the list.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ..errors import BadInput
+from ..tasks.encodings import Decoded, decoded
+from ..tasks.tables import MOST_UNPACKED, Sheet
+
+ENDINGS = (".json", ".jsonl", ".ndjson")
+WORKBOOK_PARTS = ("[Content_Types].xml", "mimetype", "content.xml")
+"""What is in a zip that is a workbook of Excel or OpenDocument."""
+CONVERSATIONS = ("messages", "conversations", "conversation")
+ROLES: Mapping[str, str] = {
+    "system": "system",
+    "user": "user",
+    "human": "user",
+    "assistant": "assistant",
+    "gpt": "assistant",
+    "model": "assistant",
+    "bot": "assistant",
+}
+"""How OpenAI's form and ShareGPT's call who speaks."""
+TEXTS = (".txt", ".md", ".text", "")
+
+
+@dataclass(frozen=True)
+class Records(Sheet):
+    """A sheet of records; `untaken` counts the exchanges of conversations after their first, which are not in it."""
+
+    untaken: int = 0
+
+
+def read_records(path: Path) -> Records | None:
+    """The records in a file; None where it is a table. Raises BadInput naming the row that is wrong."""
+    if zipfile.is_zipfile(path):
+        return _folders(path)
+    with path.open("rb") as file:
+        head = file.read(64).decode("utf-8", "ignore").lstrip("\ufeff \t\r\n")
+    if path.suffix.lower() not in ENDINGS and not head.startswith(("{", "[{", "[\n", "[ ")):
+        return None
+    text = decoded(path.read_bytes(), path.name)
+    found = list(_parsed(text, path))
+    if not found:
+        raise BadInput("table_empty", file=path.name)
+    return _of_conversations(found, text) or _flat(found, text)
+
+
+Numbered = tuple[int, Mapping[str, Any]]
+
+
+def _parsed(text: Decoded, path: Path) -> Iterator[Numbered]:
+    """Records with their numbers: a list, an object that holds one, or an object on each line."""
+    try:
+        whole = json.loads(text.text)
+    except (ValueError, RecursionError):
+        whole = None
+    if isinstance(whole, Mapping):
+        lists = [value for value in whole.values() if isinstance(value, list)]
+        whole = lists[0] if lists else [whole]
+    if isinstance(whole, list):
+        yield from (_record(number, value) for number, value in enumerate(whole, 1))
+        return
+    for number, line in enumerate(text.text.splitlines(), 1):
+        if line.strip():
+            try:
+                value = json.loads(line)
+            except (ValueError, RecursionError) as problem:
+                raise BadInput("table_json", file=path.name, row=number, problem=str(problem)) from None
+            yield _record(number, value)
+
+
+def _record(number: int, value: Any) -> Numbered:
+    if not isinstance(value, Mapping):
+        raise BadInput("table_record", row=number, value=f"{value!r:.60}")
+    return number, value
+
+
+def _flat(records: Sequence[Numbered], text: Decoded) -> Records:
+    """A column for each name; Alpaca's `input` is put below its `instruction`."""
+    columns = list(dict.fromkeys(str(name) for _, record in records for name in record))
+    alpaca = {"instruction", "input", "output"} <= set(columns)
+    rows = []
+    for number, record in records:
+        cells = {str(name): _cell(number, str(name), value) for name, value in record.items()}
+        if alpaca:
+            parts = (cells.get("instruction", ""), cells.get("input", ""))
+            cells["instruction"] = "\n\n".join(filter(None, parts))
+        rows.append(cells)
+    kept = [column for column in columns if not (alpaca and column == "input")]
+    return _sheet(kept, [(n, cells) for (n, _), cells in zip(records, rows, strict=True)], text)
+
+
+def _cell(number: int, column: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, (list, Mapping)):
+        raise BadInput("table_nested", row=number, column=column)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _of_conversations(records: Sequence[Numbered], text: Decoded) -> Records | None:
+    """The first question and answer of each conversation; None where the records are none."""
+    name = next((name for name in CONVERSATIONS if name in records[0][1]), None)
+    if name is None:
+        return None
+    rows, untaken = [], 0
+    for number, record in records:
+        turns = [_turn(number, turn) for turn in _list(number, name, record.get(name))]
+        answers = [i for i, (role, _) in enumerate(turns) if role == "assistant"]
+        first = answers[0] if answers else len(turns)
+        question = "\n\n".join(said for role, said in turns[:first] if role == "user")
+        rows.append((number, {"question": question, "answer": turns[first][1] if answers else ""}))
+        untaken += max(0, len(answers) - 1)
+    return _sheet(["question", "answer"], rows, text, untaken)
+
+
+def _list(number: int, column: str, value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise BadInput("table_conversation", row=number, column=column, value=f"{value!r:.60}")
+    return value
+
+
+def _turn(number: int, turn: Any) -> tuple[str, str]:
+    """(role, words) of one message, in either form."""
+    named = turn if isinstance(turn, Mapping) else {}
+    role = ROLES.get(str(named.get("role", named.get("from", ""))).lower())
+    said = named.get("content", named.get("value"))
+    if role is None or not isinstance(said, str):
+        raise BadInput("table_conversation", row=number, column="role, content", value=f"{turn!r:.60}")
+    return role, said
+
+
+def _sheet(
+    columns: Sequence[str], rows: Sequence[tuple[int, Mapping[str, str]]], text: Decoded, more: int = 0
+) -> Records:
+    return Records(
+        tuple(columns),
+        tuple(tuple(cells.get(column, "") for column in columns) for _, cells in rows),
+        tuple(number for number, _ in rows),
+        encoding=text.encoding,
+        untaken=more,
+    )
+
+
+def _folders(path: Path) -> Records | None:
+    """A row for each text file, labelled by the folder it lies in; None for a workbook."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            files = [entry for entry in archive.infolist() if not entry.is_dir()]
+            if any(entry.filename in WORKBOOK_PARTS for entry in files):
+                return None
+            if sum(entry.file_size for entry in files) > MOST_UNPACKED:
+                raise BadInput("document_bomb", file=path.name)
+            rows = [row for entry in files if (row := _labelled(archive, entry, path.name))]
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, OSError) as problem:  # locked, torn
+        raise BadInput("document_damaged", file=path.name) from problem
+    if not rows:
+        raise BadInput("table_empty", file=path.name)
+    return Records(("text", "label"), tuple(rows), tuple(range(1, len(rows) + 1)))
+
+
+def _labelled(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, file: str) -> tuple[str, str] | None:
+    """The text of one entry and its folder; None for what a system puts beside a person's files."""
+    place = PurePosixPath(entry.filename.replace("\\", "/"))
+    if "__MACOSX" in place.parts or place.name.startswith("."):
+        return None
+    if place.suffix.lower() not in TEXTS or not place.parent.name:
+        raise BadInput("zip_folders", file=file, entry=entry.filename)
+    return decoded(archive.read(entry), place.name).text, place.parent.name
