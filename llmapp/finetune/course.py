@@ -21,7 +21,8 @@ from ..errors import SourceError
 from ..messages import message
 from ..settings import AppSettings
 from ..tasks.watch import Watch
-from .train import Look, Step
+from .rehearsal import Rehearsal
+from .train import Look, Phase, Step
 
 ADAPTER = "adapter"
 """The folder of an adapter in the result, until it is handed over."""
@@ -88,10 +89,18 @@ class Teller:
         self._losses: list[float] = []
         self._best = -math.inf
 
-    def __call__(self, seen: Step | Look) -> None:
+    def __call__(self, seen: Phase | Rehearsal | Step | Look) -> None:
         if isinstance(seen, Step):
             self._step(seen)
-            return
+        elif isinstance(seen, Look):
+            self._look(seen)
+        elif isinstance(seen, Rehearsal):
+            minutes = max(1, round(seen.seconds / 60))
+            self._watch.say(message("training.rehearsed", minutes=minutes, gb=seen.peak_bytes / 1e9))
+        else:
+            self._watch.phase(seen)
+
+    def _look(self, seen: Look) -> None:
         self._watch.point("valid", seen.step, loss=seen.loss, **seen.scores)
         if seen.samples:
             self._watch.show(seen.step, [{"text": text, "answer": answer} for text, answer in seen.samples])

@@ -73,7 +73,6 @@ def teach(lesson: Lesson, hardware: Hardware, watch: Watch) -> Taught | None:
     encoded = _encoded(loaded, lesson, watch)
     train_rows, valid_rows, test_rows = (_picked(encoded, part) for part in _sides(lesson))
     model = with_lora(loaded.model, lesson.settings, loaded.fresh)
-    watch.phase("training")
     outcome = train(
         model,
         Sorting(train_rows, valid_rows, len(lesson.rows.classes)),

@@ -11,15 +11,16 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import LlmappError
 from .batching import batches
 from .checkpoint import Checkpoints
 from .objective import Objective
+from .rehearsal import Rehearsal, peak_bytes, seconds_of
 from .settings import LoraSettings
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ LOOKS, LEAST_LOOKS, STEPS_BETWEEN = 10, 4, 30
 PATIENCE = 4
 """Looks without a better one before it ends."""
 SAVE_EVERY_S = 60.0
+KEPT_OF_A_WEIGHT = 3
+"""What a training keeps beside each weight that learns: Adam's two moments, and the best state."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class Outcome:
     """How a training ended, its best state in the model. `finished` is False when it was told to stop.
 
     `best` are the scores of that state on the rows kept for choosing. `seconds` counts all its sittings, less what a
-    crash took back.
+    crash took back; `peak_bytes` is the most memory it held in any.
     """
 
     steps: int
@@ -71,9 +74,18 @@ class Outcome:
     seconds: float
     finished: bool
     early: bool
+    rehearsal: Rehearsal | None = None
+    peak_bytes: int = 0
+
+    def cost(self) -> dict[str, Any]:
+        """Minutes and memory, as reckoned before and as it was: {"minutes", "peak_mb", "estimate": {...}}."""
+        told = self.rehearsal
+        reckoned = {"minutes": round(told.seconds / 60, 2), "peak_mb": told.peak_bytes // 10**6} if told else None
+        return {"minutes": round(self.seconds / 60, 2), "peak_mb": self.peak_bytes // 10**6, "estimate": reckoned}
 
 
-Report = Callable[[Step | Look], None]
+Phase = Literal["rehearsing", "training"]
+Report = Callable[[Phase | Rehearsal | Step | Look], None]
 
 
 def with_lora(model: Any, settings: LoraSettings, fresh: Sequence[str] = (), task: str = "SEQ_CLS") -> Any:
@@ -113,6 +125,11 @@ def train(
     """
     run = _Run(model, objective, settings, steps, checkpoints, compute)
     run.restore()
+    if not run.step:
+        report("rehearsing")
+        for seen in run.rehearse():
+            report(seen)
+    report("training")
     while run.step < steps and not run.early:
         if stop():
             run.save()
@@ -174,7 +191,41 @@ class _Run:
         self._best: dict[str, torch.Tensor] = {}
         self._best_look = Look(0, math.inf, {}, (), False)
         self._stale_looks = 0
+        self._rehearsal: Rehearsal | None = None
+        self._peak = 0
         self._saved_at = self._began = time.monotonic()
+
+    def rehearse(self) -> Iterator[Look | Rehearsal]:
+        """Look at what it is untaught, try three steps without learning from them, and reckon time and memory."""
+        began = time.monotonic()
+        yield replace(self._seen(), best=False)
+        looks = (time.monotonic() - began) * (1 + self.steps // self.look_every)
+        lengths = self.objective.lengths
+        costs = [len(chosen) * max(lengths[i] for i in chosen) for chosen in self._plan]
+        seconds = seconds_of(costs, self._tried)
+        kept = KEPT_OF_A_WEIGHT * sum(p.numel() * p.element_size() for p in self._weights.values())
+        spent = time.monotonic() - self._began
+        self._rehearsal = Rehearsal(spent + seconds + looks, peak_bytes() + kept)
+        yield self._rehearsal
+
+    def _tried(self, step: int) -> float:
+        """Seconds of the gradients of one step, which are thrown away."""
+        began = time.monotonic()
+        self._gradients(self._plan[step])
+        self._optimizer.zero_grad()
+        return time.monotonic() - began
+
+    def _gradients(self, chosen: Sequence[int]) -> float:
+        """Loss of these rows; the weights have its gradients."""
+        import torch
+
+        self.model.train()
+        with _computing(self.model, self._compute):
+            loss = self.objective.loss(self.model, chosen)
+        if not math.isfinite(loss.item()):
+            raise LlmappError("training_nan", step=self.step + 1, rate=self.settings.learning_rate)
+        torch.autograd.backward(loss)
+        return loss.item()
 
     def forward(self) -> Step:
         """One step: loss of one batch, gradients, new weights."""
@@ -182,31 +233,30 @@ class _Run:
 
         torch.manual_seed(self.settings.seed * 1_000_003 + self.step)
         chosen = self._plan[self.step]
-        self.model.train()
-        with _computing(self.model, self._compute):
-            loss = self.objective.loss(self.model, chosen)
-        if not math.isfinite(loss.item()):
-            raise LlmappError("training_nan", step=self.step + 1, rate=self.settings.learning_rate)
+        loss = self._gradients(chosen)
         self._optimizer.param_groups[0]["lr"] = self._learning_rate()
-        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self._weights.values(), CLIP)
         self._optimizer.step()
         self._optimizer.zero_grad()
         self.step += 1
-        return Step(self.step, self.steps, loss.item(), len(chosen))
+        return Step(self.step, self.steps, loss, len(chosen))
 
     def look(self) -> Look:
         """Score the rows kept for choosing; remember the weights when none were as good."""
-        with _computing(self.model, self._compute):
-            seen = self.objective.look(self.model)
-        best = seen.rank > tuple(self._best_look.rank)
-        look = Look(self.step, seen.loss, seen.scores, seen.rank, best, seen.samples)
+        look = self._seen()
+        best = look.best
         if best:
             self._best = {name: p.detach().clone() for name, p in self._weights.items()}
             self._best_look = look
         self._stale_looks = 0 if best else self._stale_looks + 1
         self.early = self._stale_looks >= PATIENCE and self.step < self.steps
         return look
+
+    def _seen(self) -> Look:
+        with _computing(self.model, self._compute):
+            seen = self.objective.look(self.model)
+        best = seen.rank > tuple(self._best_look.rank)
+        return Look(self.step, seen.loss, seen.scores, seen.rank, best, seen.samples)
 
     def take_best(self) -> None:
         """Put the best state into the model."""
@@ -216,7 +266,8 @@ class _Run:
         """How it stands."""
         best = self._best_look
         seconds = time.monotonic() - self._began
-        return Outcome(self.step, best.step, best.scores, seconds, finished, self.early)
+        peak = max(self._peak, peak_bytes())
+        return Outcome(self.step, best.step, best.scores, seconds, finished, self.early, self._rehearsal, peak)
 
     def save_in_time(self) -> None:
         """A checkpoint, where the last one is a minute old."""
@@ -231,6 +282,8 @@ class _Run:
         tensors |= {f"adam.{key}.{name}": adam[p][key] for name, p in self._weights.items() for key in adam.get(p, {})}
         position: dict[str, Any] = {"step": self.step, "stale_looks": self._stale_looks, "early": self.early}
         position["seconds"] = time.monotonic() - self._began
+        position["peak"] = max(self._peak, peak_bytes())
+        position["rehearsal"] = asdict(self._rehearsal) if self._rehearsal else None
         look = asdict(self._best_look)
         self._checkpoints.save(self.step, tensors, {**position, "look": look, "fingerprint": self._fingerprint()})
         self._saved_at = time.monotonic()
@@ -250,6 +303,8 @@ class _Run:
         self.step, self._stale_looks, self.early = state["step"], state["stale_looks"], state["early"]
         self._best_look = Look(**state["look"])
         self._began -= state["seconds"]
+        self._peak = state.get("peak", 0)
+        self._rehearsal = Rehearsal(**state["rehearsal"]) if state.get("rehearsal") else None
 
     def _learning_rate(self) -> float:
         """Up over the first steps, then down to zero in a straight line."""

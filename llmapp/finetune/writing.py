@@ -149,7 +149,6 @@ def _teach(work: Watch, lesson: WritingLesson, school: School) -> Written | None
     model = with_lora(loaded.model, lesson.settings, task="CAUSAL_LM")
     first = _per_token(model, test)  # what an adapter adds is nothing yet
     steps = step_budget(lesson.effort, len(learn), lesson.settings.batch)
-    work.phase("training")
     outcome = train(
         model,
         Writing(learn, choose, partial(_said, tokens, loaded, _sampled(lesson))),

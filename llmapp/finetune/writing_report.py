@@ -63,7 +63,7 @@ def writing_card(lesson: WritingLesson, written: Written, rows: Sequence[Row]) -
         "steps": outcome.steps,
         "best_step": outcome.best_step,
         "early": outcome.early,
-        "minutes": round(outcome.seconds / 60, 2),
+        **outcome.cost(),
         "settings": asdict(lesson.settings),
         "base": lesson.base.model.id,
         "revision": lesson.base.local.revision,

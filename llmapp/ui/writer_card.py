@@ -42,8 +42,18 @@ def writer_card(report: Mapping[str, Any], language: str) -> str:
         + quiet(unsure, worse)
         + _answers(report["answers"], language)
         + notice(say("finetune.use_writer", language))
+        + quiet(cost(report, language))
         + quiet(facts_line({**report, "model_name": report["base"], "weights": ""}, language))
     )
+
+
+def cost(report: Mapping[str, Any], language: str) -> str:
+    """What learning took beside what was reckoned; nothing where a training of an earlier version did not reckon."""
+    told = report.get("estimate")
+    if not told:
+        return ""
+    took = {"minutes": report["minutes"], "gb": report["peak_mb"] / 1000}
+    return say("lesson.cost", language, **took, minutes_told=told["minutes"], gb_told=told["peak_mb"] / 1000)
 
 
 def _answers(rows: Sequence[Mapping[str, Any]], language: str) -> str:

@@ -119,7 +119,7 @@ def test_a_table_becomes_an_adapter_that_answers(supervisor: Supervisor, writers
     assert len(report["answers"]) == 20
     events = supervisor.events(job, "ada")
     phases = [e["phase"] for e in events if e["kind"] == "phase"]
-    assert phases == ["preflight", "loading", "baseline", "loading", "training", "saving", "evaluating"]
+    assert phases == ["preflight", "loading", "baseline", "loading", "rehearsing", "training", "saving", "evaluating"]
     said = [e["rows"][0] for e in events if e["kind"] == "shown"]
     assert {row["text"] for row in said} == {"the film is great"}
     assert said[-1]["answer"] == ANSWERS["film"]
