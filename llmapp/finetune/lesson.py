@@ -66,11 +66,8 @@ class WritingLesson:
     base: Base
     settings: LoraSettings
     effort: str
+    tested: Sequence[int]
     prompts: Sequence[str] = ()
-    tested: Sequence[int] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "tested", drawn(self.parts.test, MOST_ASKED, self.settings.seed))
 
     def questions(self) -> list[str]:
         """The inputs of the rows that are tested."""

@@ -7,10 +7,11 @@ where it is and asks whether to stop through `Watch`. Does not know processes, j
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from contextlib import closing
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import asdict, replace
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,6 @@ from ..backend.loader import Loaded, load_for_training
 from ..backend.pool import Pool
 from ..backend.progress import while_wanted
 from ..backend.tokens import Tokens
-from ..catalog import Catalog
 from ..errors import BadInput, Busy
 from ..messages import message
 from ..tasks.watch import Ordered, Watch
@@ -31,7 +31,7 @@ from .batching import Example, aligned
 from .course import ADAPTER, Made, School, Teller, compute, fetched, keep_result
 from .export import TEXT
 from .goals import TASKS, settings_for
-from .lesson import WritingLesson, Written, drawn
+from .lesson import MOST_ASKED, WritingLesson, Written, drawn
 from .objective import Writing, answer_losses
 from .order import MOST_PROMPTS, ROWS, TESTED, LessonOrder
 from .pairs import LEAST_PAIRS, asked, encoded, split_pairs
@@ -43,6 +43,8 @@ MOST_LOOKED_AT = 100
 """Rows the best state is chosen with."""
 ROOM = 1.5
 """How much longer than the longest answer that it learns an answer may get."""
+LONGEST_SAMPLE = 1000
+"""Characters of what it is asked while it learns, where the person gave nothing."""
 SAMPLE_TOKENS = 64
 """How far an answer is written while it learns."""
 ASKED_AT_ONCE = 16
@@ -64,13 +66,14 @@ def learn_to_write(work: Ordered, order: LessonOrder, school: School) -> Made | 
     if local is None:
         return None
     base = Base(model, local, choose_precision(model, school.hardware, school.settings.precision))
-    lesson = WritingLesson(pairs, parts, base, knobs, order.effort, order.prompts)
-    before = _before(work, lesson, school)
-    written = _teach(work, lesson, school) if before else None
-    if before is None or written is None:
+    tested = drawn(parts.test, MOST_ASKED, knobs.seed)
+    found = _before(work, WritingLesson(pairs, parts, base, knobs, order.effort, tested, order.prompts), school)
+    if found is None:
         return None
-    after = _after(work, order, lesson, school)
-    if after is None:
+    lesson, before = found
+    written = _teach(work, lesson, school)
+    after = _after(work, order, lesson, school) if written else None
+    if written is None or after is None:
         return None
     rows = answered(lesson.pairs, lesson.tested, before, after)
     keep_result(work, TESTED, rows)
@@ -78,20 +81,35 @@ def learn_to_write(work: Ordered, order: LessonOrder, school: School) -> Made | 
     return Made(work.folder("result") / ADAPTER, report, {"answers": rows[:: max(1, len(rows) // SHOWN)][:SHOWN]})
 
 
-def _before(work: Watch, lesson: WritingLesson, school: School) -> list[str] | None:
-    """What the untouched model answers; read again where it was asked already."""
-    kept, questions = work.folder("result") / BEFORE, lesson.questions()
-    try:
+def _before(work: Watch, lesson: WritingLesson, school: School) -> tuple[WritingLesson, list[str]] | None:
+    """What the untouched model answers, and the lesson with the tested rows that it can take.
+
+    Read again where it was asked already; None when told to stop.
+    """
+    kept, name = work.folder("result") / BEFORE, lesson.base.model.id
+    with suppress(OSError, ValueError, KeyError):
         found = json.loads(kept.read_text(encoding="utf-8"))
-        if found["asked"] == questions:
-            return list(found["answers"])
-    except (OSError, ValueError, KeyError):
-        pass
+        return replace(lesson, tested=found["tested"]), found["answers"]
     work.phase("baseline")
-    answers = _asked(work, lesson, school.pool(), lesson.base.model.id, "")
-    if answers is not None:
-        keep_result(work, BEFORE, {"asked": questions, "answers": answers})
-    return answers
+    with _engine(work, school.pool(), name, "") as engine:
+        if engine is None:
+            return None
+        lesson = replace(lesson, tested=[i for i in lesson.tested if _fits(engine, lesson, i)])
+        answers = _asked(work, lesson, engine)
+    if answers is None:
+        return None
+    keep_result(work, BEFORE, {"tested": lesson.tested, "answers": answers})
+    return lesson, answers
+
+
+def _fits(engine: Engine, lesson: WritingLesson, position: int) -> bool:
+    """True where question and answer are no longer than what is learned."""
+    question = asked(engine.info.model, lesson.pairs.inputs[position])
+    return engine.count_tokens(question) + engine.count_tokens(lesson.pairs.answers[position]) < _most(lesson)
+
+
+def _most(lesson: WritingLesson) -> int:
+    return min(lesson.settings.max_tokens, lesson.base.model.context)
 
 
 def _after(work: Ordered, order: LessonOrder, lesson: WritingLesson, school: School) -> list[str] | None:
@@ -100,28 +118,33 @@ def _after(work: Ordered, order: LessonOrder, lesson: WritingLesson, school: Sch
     folder = work.folder("result") / ADAPTER
     card = {"id": work.id, "name": order.name, "owner": work.owner, "task": TASKS[order.goal], "created": 0.0}
     publish(folder, card | {"base": lesson.base.model.id})
-    catalog: Catalog = school.catalog.with_adapters(work.folder("result"))
-    return _asked(work, lesson, school.pool(catalog), work.id, work.owner)
+    catalog = school.catalog.with_adapters(work.folder("result"))
+    with _engine(work, school.pool(catalog), work.id, work.owner) as engine:
+        return _asked(work, lesson, engine) if engine else None
 
 
-def _asked(work: Watch, lesson: WritingLesson, pool: Pool, name: str, owner: str) -> list[str] | None:
-    """Answers to the rows of the test, the likeliest words each; None when told to stop meanwhile."""
+@contextmanager
+def _engine(work: Watch, pool: Pool, name: str, owner: str) -> Iterator[Engine | None]:
+    """A model to ask; None when told to stop before it is there. The pool is closed with it."""
     report, cancel = while_wanted(work.progress, work.stop_asked)
-    questions, answers = lesson.questions(), list[str]()
-    with closing(pool):
+    with closing(pool), ExitStack() as held:
         try:
-            with pool.lease(name, owner, report=report, cancel=cancel) as engine:
-                most = _most_tokens(engine, lesson)
-                while len(answers) < len(questions):
-                    if work.stop_asked():
-                        return None
-                    some = questions[len(answers) : len(answers) + ASKED_AT_ONCE]
-                    answers += _answers(engine, some, most)
-                    work.progress(len(answers), len(questions))
+            engine = held.enter_context(pool.lease(name, owner, report=report, cancel=cancel))
         except Busy:
             if not cancel.is_set():
                 raise
+            engine = None
+        yield engine
+
+
+def _asked(work: Watch, lesson: WritingLesson, engine: Engine) -> list[str] | None:
+    """Answers to the rows of the test, the likeliest words each; None when told to stop meanwhile."""
+    questions, answers, most = lesson.questions(), list[str](), _most_tokens(engine, lesson)
+    while len(answers) < len(questions):
+        if work.stop_asked():
             return None
+        answers += _answers(engine, questions[len(answers) : len(answers) + ASKED_AT_ONCE], most)
+        work.progress(len(answers), len(questions))
     return answers
 
 
@@ -176,7 +199,7 @@ def _examples(
     work: Watch, tokens: Tokens, lesson: WritingLesson
 ) -> tuple[list[Example], list[Example], list[Example], int]:
     """Rows to learn from, to choose with and to test on as tokens; how many were left out for their length."""
-    most = min(lesson.settings.max_tokens, lesson.base.model.context)
+    most = _most(lesson)
     sides = (lesson.parts.train, drawn(lesson.parts.valid, MOST_LOOKED_AT, lesson.settings.seed), lesson.tested)
     found = [list(encoded(tokens, lesson.pairs, side, most).values()) for side in sides]
     left_out = sum(map(len, sides)) - sum(map(len, found))
@@ -188,14 +211,17 @@ def _examples(
 
 
 def _sampled(lesson: WritingLesson) -> list[str]:
-    """What it is asked while it learns: what the person gave, else inputs that it does not learn from."""
-    return list(lesson.prompts) or [lesson.pairs.inputs[i] for i in lesson.parts.valid[:MOST_PROMPTS]]
+    """What it is asked while it learns: what the person gave, else short inputs that it does not learn from."""
+    short = (text for i in lesson.parts.valid if len(text := lesson.pairs.inputs[i]) <= LONGEST_SAMPLE)
+    return list(lesson.prompts) or list(islice(short, MOST_PROMPTS))
 
 
 def _said(tokens: Tokens, loaded: Loaded, texts: Sequence[str], model: Any) -> list[tuple[str, str]]:
     """The beginnings of its answers, the likeliest words each."""
     import torch
 
+    if not texts:
+        return []
     prompts = [tokens.ids(asked(tokens.model, text)) for text in texts]
     given = aligned(prompts, model)
     del given["position_ids"]  # generate counts on from the mask

@@ -44,7 +44,7 @@ class Page:
 
     goal: gr.Radio
     about: gr.HTML
-    sample: gr.DownloadButton
+    samples: Mapping[Goal, gr.DownloadButton]
     table: TableInput
     doctor: Doctor
     mine: gr.Button
@@ -67,8 +67,7 @@ def build(services: Services, _demo: gr.Blocks, tab: gr.Tab) -> None:
                 elem_id="finetune-goal",
             )
             about = gr.HTML(elem_id="finetune-about", padding=False)
-            first = str(SAMPLES[GOALS[0]])
-            sample = gr.DownloadButton(w("finetune.sample"), value=first, size="sm", elem_id="finetune-sample")
+            samples = {each: _sample(each) for each in GOALS}
             mine = gr.Button(w("keep.shelf"), visible=False, size="sm", elem_id="finetune-mine")
             table = build_table("finetune", ("text", "label"), file_types=(*FILE_TYPES, *ENDINGS, ".zip"))
             doctor = build_doctor()
@@ -92,11 +91,19 @@ def build(services: Services, _demo: gr.Blocks, tab: gr.Tab) -> None:
         with gr.Column(min_width=320):
             panel = build_panel(KIND)
             view = lesson_view.build()
-    _wire(services, tab.select, Page(goal, about, sample, table, doctor, mine, prompts, name, effort, start, panel))
+    _wire(services, tab.select, Page(goal, about, samples, table, doctor, mine, prompts, name, effort, start, panel))
     lesson_view.wire(services, tab.select, panel, view)
 
 
 SAMPLES: Mapping[Goal, Path] = {goal: Path(__file__).parent / "samples" / f"{goal}.csv" for goal in GOALS}
+
+
+def _sample(goal: Goal) -> gr.DownloadButton:
+    """A table of the kind that this goal takes; only the first is in sight at first."""
+    path, shown = str(SAMPLES[goal]), goal == GOALS[0]
+    return gr.DownloadButton(
+        w("finetune.sample"), value=path, visible=shown, size="sm", elem_id=f"finetune-sample-{goal}"
+    )
 
 
 def _wire(services: Services, opened: Callable[..., Any], page: Page) -> None:
@@ -105,8 +112,8 @@ def _wire(services: Services, opened: Callable[..., Any], page: Page) -> None:
     fresh = (*(event.then for event in guessed), *(column.input for column in page.table.columns))
     patient = Patient(partial(_rows, page), partial(_examined, services, page), partial(_settled, page))
     wire_doctor(page.doctor, [goal, *page.table.inputs()], fresh, patient, [found, page.start], found)
-    aimed = [page.about, page.sample, *page.table.columns, page.mine, page.prompts]
-    goal.input(bind(_aimed, services, page, said=found), [goal], aimed, **QUIET)
+    aimed = [page.about, *page.samples.values(), *page.table.columns, page.mine, page.prompts]
+    guessed[-1].then(bind(_aimed, services, page, said=found), [goal], aimed, **QUIET)  # both change the columns
     page.mine.click(bind(_mine, services, page, said=found), None, [page.table.file, found], **QUIET)
     opened(bind(_aimed, services, page, said=found), [goal], aimed, **QUIET)
     page.start.click(
@@ -124,12 +131,17 @@ def _aimed(services: Services, page: Page, goal: Goal, request: gr.Request) -> d
     count = services.examples.count(owner_of(services.settings, request), "sentiment") if sort else 0
     names = ("text", "label") if sort else ("input", "answer")
     columns = zip(page.table.columns, names, strict=True)
-    return {column: gr.update(label=tell(request, f"finetune.{name}")) for column, name in columns} | {
-        page.about: quiet(tell(request, f"finetune.about_{goal}")),
-        page.sample: gr.update(value=str(SAMPLES[goal])),
-        page.mine: gr.update(value=tell(request, "keep.shelf_of", count=count), visible=count > 0),
-        page.prompts: gr.update(visible=not sort),
-    }
+    named = {column: gr.update(label=tell(request, f"finetune.{name}")) for column, name in columns}
+    samples = {button: gr.update(visible=each == goal) for each, button in page.samples.items()}
+    return (
+        named
+        | samples
+        | {
+            page.about: quiet(tell(request, f"finetune.about_{goal}")),
+            page.mine: gr.update(value=tell(request, "keep.shelf_of", count=count), visible=count > 0),
+            page.prompts: gr.update(visible=not sort),
+        }
+    )
 
 
 def _mine(services: Services, page: Page, request: gr.Request) -> dict[Any, Any]:

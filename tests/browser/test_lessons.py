@@ -106,3 +106,23 @@ def test_a_style_is_taught_shown_side_by_side_and_used_in_the_chat(
     send(page, "Do you sell honey?")
     wait_until_done(page)
     assert "Your Rosewood team" in last_answer(page)
+
+
+def test_another_goal_reads_the_same_table_anew(shared_app: App, new_page: Callable[..., Page]) -> None:
+    """Other columns, other words, another sample; and back."""
+    page = new_page()
+    open_tab(page, shared_app, "finetune")
+    goal, found = page.locator("#finetune-goal"), page.locator("#finetune-found")
+    page.locator("#finetune-file input[type=file]").set_input_files(str(SAMPLE.with_name("rewrite.csv")))
+    expect(found).to_contain_text("has 40 different values")
+    expect(page.locator("#finetune-start")).to_be_disabled()
+    goal.get_by_text("Rewrite one text as another").click()
+    expect(found).to_contain_text("40 pairs can be used")
+    expect(page.locator("#finetune-start")).to_be_enabled()
+    expect(page.get_by_label("Column with the questions or texts")).to_have_value("note")
+    expect(page.get_by_label("Column with the answers")).to_have_value("report")
+    expect(page.locator("#finetune-sample-rewrite")).to_be_visible()
+    expect(page.locator("#finetune-sample-sort")).to_be_hidden()
+    goal.get_by_text("Sort texts into my categories").click()
+    expect(page.get_by_label("Column with the labels")).to_be_visible()
+    expect(page.locator("#finetune-prompts")).to_be_hidden()

@@ -107,16 +107,19 @@ def test_the_loss_is_that_of_the_answers_alone_whatever_stands_beside_them(tmp_p
 
 def test_a_table_becomes_an_adapter_that_answers(supervisor: Supervisor, writers: Path, tmp_path: Path) -> None:
     rows = talks(200)
-    job = start(supervisor, write_table(tmp_path / "talks.csv", rows), prompts=["the film is great"])
+    long = [(f"number {i} " + "the lazy dog " * 400, "Too long to be learned.") for i in range(20)]
+    job = start(supervisor, write_table(tmp_path / "talks.csv", [*rows, *long]), prompts=["the film is great"])
     assert until(supervisor, job).state == "done", log_of(supervisor, job)
     report = supervisor.report(job, "ada")
-    assert (report["goal"], report["test_rows"], report["left_out"]) == ("answer", 20, 0)
+    assert report["goal"] == "answer"
+    assert 15 <= report["test_rows"] < 22  # those that are too long are not asked
+    assert 10 <= report["left_out"] <= 20
     assert report["before"]["exact"] == 0
     assert report["after"]["exact"] >= 0.9
     assert report["after"]["chrf"] > 90 > report["before"]["chrf"]
     assert 10 * report["after"]["perplexity"] < report["before"]["perplexity"]
     assert report["p"] < 0.01
-    assert len(report["answers"]) == 20
+    assert len(report["answers"]) == min(20, report["test_rows"])
     events = supervisor.events(job, "ada")
     phases = [e["phase"] for e in events if e["kind"] == "phase"]
     assert phases == ["preflight", "loading", "baseline", "loading", "rehearsing", "training", "saving", "evaluating"]
