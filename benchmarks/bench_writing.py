@@ -40,6 +40,9 @@ QUESTIONS = (
     "Explain {thing} to a child.",
     "{thing}?",
 )
+FORMAT = r"[A-Z][A-Z ]* \([a-z ]+\)\n- [^\n]+\.\n- [^\n]+\.\nShall I say more\?"
+NAMED = FORMAT.replace("[A-Z][A-Z ]*", "NAME")
+"""The form alone; and the form with the right name at its head, which a small model has to spell in capitals."""
 UNRELATED = {
     "What is the capital of France?": "Paris",
     "What is the capital of Japan?": "Tokyo",
@@ -102,15 +105,14 @@ def _tried(precision: str, effort: str) -> dict[str, Any]:
     run(Order(place, asdict(order), {ROWS: _table(place / "table.csv", learned)}), catalog(), sources(), settings)
     texts = [question for question, _, _ in kept]
     before, after = (_asked(place, precision, name, [*texts, *UNRELATED]) for name in (BASE, "bench"))
-    right = [[_in_format(a, thing) for a, (_, _, thing) in zip(side, kept, strict=False)] for side in (before, after)]
+    form, named = ([_all(side, kept, how) for side in (before, after)] for how in (FORMAT, NAMED))
     known = [_known(side[len(texts) :]) for side in (before, after)]
     report = json.loads((place / "result" / "report.json").read_text(encoding="utf-8"))
     return {
         "rows": len(learned),
         "held_out": len(kept),
-        "in_format_before": sum(right[0]) / len(kept),
-        "in_format_after": sum(right[1]) / len(kept),
-        "p": mcnemar(*right),
+        "in_format": _rates(form),
+        "in_format_with_its_name": _rates(named),
         "unrelated_right_before": known[0],
         "unrelated_right_after": known[1],
         "steps": report["steps"],
@@ -136,9 +138,18 @@ def _answer(thing: str, kind: str, one: str, two: str) -> str:
     return f"{thing.upper()} ({kind})\n- {one}\n- {two}\nShall I say more?"
 
 
-def _in_format(answer: str, thing: str) -> bool:
-    pattern = re.escape(thing.upper()) + r" \([a-z ]+\)\n- [^\n]+\n- [^\n]+\nShall I say more\?"
-    return re.fullmatch(pattern, answer) is not None
+def _all(answers: Sequence[str], kept: Sequence[tuple[str, str, str]], pattern: str) -> list[bool]:
+    """Which answers are whole in this form, the thing's own name put in its place."""
+    things = (re.escape(thing.upper()) for _, _, thing in kept)
+    return [
+        re.fullmatch(pattern.replace("NAME", thing), answer) is not None
+        for answer, thing in zip(answers, things, strict=False)
+    ]
+
+
+def _rates(sides: Sequence[Sequence[bool]]) -> dict[str, float]:
+    before, after = sides
+    return {"before": sum(before) / len(before), "after": sum(after) / len(after), "p": mcnemar(before, after)}
 
 
 def _known(answers: Sequence[str]) -> int:
