@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from .chatting import last_answer, send, wait_until_done
+from .chatting import send
 from .conftest import App
 from .test_sentiment_tab import choose
 from .test_tabs import READY_MS, SAMPLE, TABS, open_tab
@@ -95,7 +95,7 @@ def test_a_style_is_taught_shown_side_by_side_and_used_in_the_chat(
     page.get_by_label("Name of what it learns").fill("Rosewood")
     page.locator("#finetune-start").click()
     report = page.locator("#finetune-report")
-    expect(report.locator(".sayings dt")).to_have_text("Do you sell honey?", timeout=READY_MS)
+    expect(report.locator(".sayings dt")).to_have_text("Do you sell honey?", timeout=4 * READY_MS)
     expect(report).to_contain_text("On 10 rows it never saw, its answers were", timeout=4 * READY_MS)
     expect(report).to_contain_text("That is a real difference")
     expect(report.locator(".answered")).to_have_count(10)
@@ -104,8 +104,8 @@ def test_a_style_is_taught_shown_side_by_side_and_used_in_the_chat(
     page.get_by_role("tab").nth(TABS.index("chat")).click()
     choose(page, "chat-model", "Rosewood")
     send(page, "Do you sell honey?")
-    wait_until_done(page)
-    assert "Your Rosewood team" in last_answer(page)
+    answer = page.locator("#conversation .bot.message").last
+    expect(answer).to_contain_text("Your Rosewood team", timeout=READY_MS)
 
 
 def test_another_goal_reads_the_same_table_anew(shared_app: App, new_page: Callable[..., Page]) -> None:
