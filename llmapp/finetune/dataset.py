@@ -90,11 +90,7 @@ def validate(table: Table, text: str, label: str) -> Rows:
 
     Raises BadInput for a missing column, one label only, a label with too few texts, labels that look like texts.
     """
-    for column in (text, label):
-        if column not in table.columns:
-            raise BadInput("table_no_column", column=column, columns=", ".join(table.columns))
-    if text == label:
-        raise BadInput("table_same_column", column=text)
+    check_columns(table, text, label)
     t, y = table.columns.index(text), table.columns.index(label)
     cells = [(row[t], " ".join(row[y].split()), n) for row, n in zip(table.rows, table.numbers, strict=True)]
     whole = [entry for entry in cells if entry[0] and entry[1]]
@@ -107,6 +103,22 @@ def validate(table: Table, text: str, label: str) -> Rows:
     return Rows(texts, labels, numbers, tuple(sorted(set(labels))), notes)
 
 
+def check_columns(table: Table, text: str, label: str) -> None:
+    """Raises BadInput unless these are two columns of the table."""
+    table.column(text), table.column(label)
+    if text == label:
+        raise BadInput("table_same_column", column=text)
+
+
+def tenths(keys: Sequence[str], seed: int, rows: int) -> tuple[Sequence[str], Sequence[str], Sequence[str]]:
+    """Keys to learn from, to choose with and to test on, drawn by a hash of seed and key; a table of few `rows` gives
+    more than a tenth to test on.
+    """
+    ordered = sorted(keys, key=lambda key: hashlib.sha256(f"{seed}:{key}".encode()).digest())
+    each = max(1, round(min(max(0.1, LEAST_TESTED / rows), 0.25) * len(ordered)))
+    return ordered[2 * each :], ordered[each : 2 * each], ordered[:each]
+
+
 def split(rows: Rows, seed: int) -> Split:
     """Tenths: eight to learn, one to choose, one to test; every label in each; small tables test on more.
 
@@ -115,12 +127,9 @@ def split(rows: Rows, seed: int) -> Split:
     """
     groups = _groups(rows)
     by_label = _by_label(rows, groups)
-    share = min(max(0.1, LEAST_TESTED / len(rows.texts)), 0.25)
     sides: tuple[list[int], list[int], list[int]] = ([], [], [])
     for keys in by_label.values():
-        keys.sort(key=lambda key: hashlib.sha256(f"{seed}:{key}".encode()).digest())
-        each = max(1, round(share * len(keys)))
-        for side, chosen in zip(sides, (keys[2 * each :], keys[each : 2 * each], keys[:each]), strict=True):
+        for side, chosen in zip(sides, tenths(keys, seed, len(rows.texts)), strict=True):
             side.extend(i for key in chosen for i in groups[key])
     train, valid, test = (tuple(sorted(side)) for side in sides)
     return Split(train, valid, test)

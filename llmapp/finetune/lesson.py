@@ -82,7 +82,6 @@ class Written:
     """
 
     outcome: Outcome
-    steps: int
     left_out: int
     losses: tuple[float, float]
     asked_as: Mapping[str, Any]

@@ -5,7 +5,6 @@ Knows tables, texts and one model's tokens. Does not know labels, weights, steps
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from ..tasks.language import detect
 from ..tasks.tables import called
 from .alike import nearly_same, text_key
 from .batching import Example
-from .dataset import LEAST_TESTED, Split, Table
+from .dataset import Split, Table, check_columns, tenths
 
 INPUT_NAMES = (
     *("input", "question", "prompt", "instruction", "source", "text", "message", "user", "query", "en", "english"),
@@ -73,11 +72,7 @@ def pair_up(table: Table, text: str, answer: str) -> Pairs:
 
     Raises BadInput for a missing column, too few different inputs, answers that are nearly all the same.
     """
-    for column in (text, answer):
-        if column not in table.columns:
-            raise BadInput("table_no_column", column=column, columns=", ".join(table.columns))
-    if text == answer:
-        raise BadInput("table_same_column", column=text)
+    check_columns(table, text, answer)
     cells = list(zip(table.column(text), table.column(answer), table.numbers, strict=True))
     whole = [row for row in cells if row[0] and row[1]]
     if not whole:
@@ -103,10 +98,7 @@ def split_pairs(pairs: Pairs, seed: int) -> Split:
     groups: dict[str, list[int]] = {}
     for i, name in enumerate(nearly_same(pairs.inputs)):
         groups.setdefault(name, []).append(i)
-    keys = sorted(groups, key=lambda key: hashlib.sha256(f"{seed}:{key}".encode()).digest())
-    share = min(max(0.1, LEAST_TESTED / len(pairs.inputs)), 0.25)
-    each = max(1, round(share * len(keys)))
-    sides = (keys[2 * each :], keys[each : 2 * each], keys[:each])
+    sides = tenths(list(groups), seed, len(pairs.inputs))
     train, valid, test = (tuple(sorted(i for key in side for i in groups[key])) for side in sides)
     return Split(train, valid, test)
 

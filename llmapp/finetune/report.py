@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 
 from ..tasks.metrics import score
+from .adapter import Base
 from .baseline import Before
 from .evaluate import interval, mcnemar
 from .lesson import Lesson, Taught
-from .train import hash_of
+from .settings import LoraSettings
+from .train import Outcome, hash_of
 
 MOST_WRONG, MOST_SUSPECTED = 20, 50
 SUSPECT = 0.9
@@ -33,7 +35,6 @@ def report_card(lesson: Lesson, taught: Taught, untouched: Before) -> dict[str, 
     before, after = score(truth, untouched.answers, labels), score(truth, answers, labels)
     then = [answer == true for answer, true in zip(untouched.answers, truth, strict=True)]
     hits = [answer == true for answer, true in zip(answers, truth, strict=True)]
-    outcome = taught.outcome
     return {
         "test_rows": len(truth),
         "train_rows": len(lesson.parts.train),
@@ -45,15 +46,22 @@ def report_card(lesson: Lesson, taught: Taught, untouched: Before) -> dict[str, 
         "p": mcnemar(then, hits),
         "worse": sum(was and not now for was, now in zip(then, hits, strict=True)),
         "confusion": after.confusion,
+        **what_made_it(lesson.base, lesson.settings, taught.outcome),
+        "sha256": hash_of([lesson.rows.texts, lesson.rows.labels]),
+    }
+
+
+def what_made_it(base: Base, settings: LoraSettings, outcome: Outcome) -> dict[str, Any]:
+    """How a training went and what it cost, its settings, and the base it stands on."""
+    return {
         "steps": outcome.steps,
         "best_step": outcome.best_step,
         "early": outcome.early,
         **outcome.cost(),
-        "settings": asdict(lesson.settings),
-        "base": lesson.base.model.id,
-        "revision": lesson.base.local.revision,
-        "precision": lesson.base.precision.kind,
-        "sha256": hash_of([lesson.rows.texts, lesson.rows.labels]),
+        "settings": asdict(settings),
+        "base": base.model.id,
+        "revision": base.local.revision,
+        "precision": base.precision.kind,
     }
 
 

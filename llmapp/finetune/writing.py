@@ -192,7 +192,7 @@ def _teach(work: Watch, lesson: WritingLesson, school: School) -> Written | None
     save(model, lesson.base, folder)
     verify(folder, lesson.base, partial(_per_token, rows=test), last)
     asked_as = {"turns": tokens.wording(asked(tokens.model, TEXT)), "end": tokens.ending()}
-    return Written(outcome, steps, left_out, (_overall(first, test), _overall(last, test)), asked_as)
+    return Written(outcome, left_out, (_overall(first, test), _overall(last, test)), asked_as)
 
 
 def _examples(

@@ -6,7 +6,6 @@ Knows texts and numbers. Does not know models, jobs or the page.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from ..tasks.bleu import likeness, row_likeness
@@ -14,6 +13,7 @@ from .evaluate import mcnemar
 from .lesson import WritingLesson, Written
 from .objective import perplexity
 from .pairs import Pairs
+from .report import what_made_it
 from .train import hash_of
 
 Row = Mapping[str, Any]
@@ -47,7 +47,6 @@ def writing_card(lesson: WritingLesson, written: Written, rows: Sequence[Row]) -
     alike = likeness(before, after, wanted)
     exact = [[_same(a, b) for a, b in zip(side, wanted, strict=True)] for side in (before, after)]
     first, last = (perplexity(loss) for loss in written.losses)
-    outcome = written.outcome
     return {
         "test_rows": len(rows),
         "train_rows": len(lesson.parts.train),
@@ -60,14 +59,7 @@ def writing_card(lesson: WritingLesson, written: Written, rows: Sequence[Row]) -
         "worse": sum(row["likeness"] < row["likeness_before"] for row in rows),
         "unchanged": before == after,
         "asked_as": dict(written.asked_as),
-        "steps": outcome.steps,
-        "best_step": outcome.best_step,
-        "early": outcome.early,
-        **outcome.cost(),
-        "settings": asdict(lesson.settings),
-        "base": lesson.base.model.id,
-        "revision": lesson.base.local.revision,
-        "precision": lesson.base.precision.kind,
+        **what_made_it(lesson.base, lesson.settings, written.outcome),
         "sha256": hash_of([lesson.pairs.inputs, lesson.pairs.answers]),
     }
 
