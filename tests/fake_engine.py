@@ -62,8 +62,8 @@ class FakeEngine:
     """Implements `Engine`. Three functions say what it answers; it remembers what it was asked.
 
     `batches` holds the sizes of `generate_batch` calls, `streamed` those of `stream_batch`; `open_streams` counts
-    streams neither finished nor closed, `closed_early` those closed before their end. A prompt longer than the context
-    raises ValueError.
+    streams neither finished nor closed, `closed_early` those closed before their end, `ended_early` those of which
+    there was enough. A prompt longer than the context raises ValueError.
     """
 
     model: Model = MODEL
@@ -78,6 +78,7 @@ class FakeEngine:
     streamed: list[int] = field(default_factory=list)
     open_streams: int = 0
     closed_early: int = 0
+    ended_early: int = 0
 
     @classmethod
     def of(cls, answer: Callable[[Request], str] = echo, **changes: object) -> FakeEngine:
@@ -95,6 +96,10 @@ class FakeEngine:
         self.open_streams += 1
         try:
             for number, word in enumerate(words[:limit], start=1):
+                if request.enough and request.enough("".join(words[:number])):
+                    self.ended_early += 1
+                    yield Piece(word, number, "stop")
+                    return
                 yield Piece(word, number)
             yield Piece("", min(len(words), limit), "length" if len(words) > limit else "stop")
         except GeneratorExit:

@@ -5,7 +5,7 @@ A request is a value and an answer is a stream that can be closed, so no task kn
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -56,13 +56,15 @@ class Request:
     """One thing to write. A tuple of turns is put through the model's chat template; text is taken as it is.
 
     Where the last turn is the assistant's, the answer goes on from there. `languages` is (source, target),
-    BCP-47, for translation models. `stop`: strings that end the answer and are not part of it.
+    BCP-47, for translation models. `stop`: strings that end the answer and are not part of it. `enough`: given all
+    that is written so far, as it is shown, whether a stream ends there; what it says is no part of what is asked.
     """
 
     prompt: str | tuple[Turn, ...]
     sampling: Sampling = Sampling()
     stop: tuple[str, ...] = ()
     languages: tuple[str, str] | None = None
+    enough: Callable[[str], bool] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

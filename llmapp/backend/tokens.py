@@ -191,11 +191,19 @@ class Appearing:
 class Answer:
     """One answer being written: takes tokens, holds text back where a stop string may begin, knows when to end."""
 
-    def __init__(self, appearing: Appearing, ends: frozenset[int], stops: tuple[str, ...], limit: int) -> None:
-        self._appearing, self._ends, self._limit = appearing, ends, limit
+    def __init__(
+        self,
+        appearing: Appearing,
+        ends: frozenset[int],
+        stops: tuple[str, ...],
+        limit: int,
+        enough: Callable[[str], bool] | None = None,
+    ) -> None:
+        self._appearing, self._ends, self._limit, self._enough = appearing, ends, limit, enough
         self._stops = tuple(stop for stop in stops if stop)
         self._held = ""
         self._ready: list[str] = []
+        self._shown = ""
         self.tokens = 0
         self.finish: Finish = ""
 
@@ -216,9 +224,12 @@ class Answer:
         return any(self._ready)
 
     def text(self) -> str:
-        """What may be shown of the text since the last call."""
+        """What may be shown of the text since the last call. It is the last where all that was shown is enough."""
         text = "".join(self._ready)
         self._ready.clear()
+        self._shown += text
+        if not self.finish and self._enough and self._enough(self._shown):
+            self.finish = "stop"
         return text
 
     def _hold(self, text: str) -> None:

@@ -161,7 +161,8 @@ class TorchEngine:
         def take(row: int, token: int) -> bool:
             answer = answers[row]
             if answer.take(token) or (answer.ready and paces[row].due()):
-                put(row, Piece(answer.text(), answer.tokens, answer.finish))
+                text = answer.text()
+                put(row, Piece(text, answer.tokens, answer.finish))
             return bool(answer.finish)
 
         self._write(requests, take, cancel)
@@ -203,7 +204,8 @@ class TorchEngine:
         own, tokenizer = self._model.generation_config.eos_token_id, self._tokens.tokenizer
         ends = {tokenizer.eos_token_id, *(own if isinstance(own, list) else [own])} - {None}
         appearing = Appearing(self._tokens.decode, self._tokens.continued(request.prompt))
-        return Answer(appearing, frozenset(ends), self._tokens.stops(request), self._limit(request))
+        stops, limit = self._tokens.stops(request), self._limit(request)
+        return Answer(appearing, frozenset(ends), stops, limit, request.enough)
 
     def _limit(self, request: Request) -> int:
         """Tokens an answer may have: what is asked for, or what the context leaves."""

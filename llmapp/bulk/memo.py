@@ -7,7 +7,7 @@ stopped or killed, without knowing it. Knows no task and no job.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
@@ -20,13 +20,10 @@ from .rows import DoneRows
 
 
 class Memo:
-    """Implements `Engine` over another one. Answers are kept whole, each once; another model's are not taken.
+    """Implements `Engine` over another one. Answers are kept whole, each as it ends; another model's are not taken."""
 
-    An answer that its reader has enough of is whole too, unless `stop` says that it was left because all stops.
-    """
-
-    def __init__(self, engine: Engine, path: Path, stop: Callable[[], bool]) -> None:
-        self._engine, self._stop = engine, stop
+    def __init__(self, engine: Engine, path: Path) -> None:
+        self._engine = engine
         self._maker = repr(engine.info.facts())
         self._file = DoneRows(path)
         self._kept = {row["key"]: row for row in self._file.rows}
@@ -55,24 +52,16 @@ class Memo:
     def _written(
         self, keys: Sequence[str], requests: Sequence[Request], numbers: Sequence[int]
     ) -> Generator[tuple[int, Piece], None, None]:
-        """Pieces by the requests' numbers. What is left unfinished, but not because all stops, was enough."""
+        """Pieces by the requests' numbers; what is left unfinished is not kept."""
         # Engines stream from generators, whose close() the protocol's Iterator does not name.
         stream = cast("Generator[tuple[int, Piece], None, None]", self._engine.stream_batch(requests))
-        begun = dict.fromkeys(range(len(requests)), ("", 0))
+        texts = [""] * len(requests)
         with closing(stream):
             for row, piece in stream:
-                begun[row] = (begun[row][0] + piece.text, piece.tokens)
-                if piece.finish:
-                    text, tokens = begun.pop(row)
-                    if piece.finish != "cancelled":
-                        self._keep([_row(keys[row], text, tokens, piece.finish)])
-                try:
-                    yield numbers[row], piece
-                except GeneratorExit:
-                    if not self._stop():
-                        enough = {row: so_far for row, so_far in begun.items() if so_far[1]}
-                        self._keep([_row(keys[row], *so_far, "stop") for row, so_far in enough.items()])
-                    raise
+                texts[row] += piece.text
+                if piece.finish and piece.finish != "cancelled":
+                    self._keep([_row(keys[row], texts[row], piece.tokens, piece.finish)])
+                yield numbers[row], piece
 
     def generate_batch(self, requests: Sequence[Request]) -> list[str]:
         """As the engine below, which is asked for what it has not written yet."""

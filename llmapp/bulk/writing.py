@@ -157,7 +157,7 @@ def _last(
 
 
 def _remembering(work: Ordered, engine: Engine, name: str) -> Memo:
-    return Memo(engine, work.folder("checkpoints") / f"{name}.jsonl", work.stop_asked)
+    return Memo(engine, work.folder("checkpoints") / f"{name}.jsonl")
 
 
 def _followed(work: Ordered, updates: Iterator[T], count: Callable[[T], tuple[int, int]]) -> T | None:

@@ -243,20 +243,14 @@ def _as_long_as_asked(engine: Engine, text: str, wish: Wish) -> Iterator[tuple[s
 def _answers(engine: Engine, texts: Sequence[str], wish: Wish) -> Iterator[tuple[int, str, Finish]]:
     """What is written so far about which text, cleaned, and why it ended; the last about each has a reason."""
     # Engines stream from generators, whose close() the protocol's Iterator does not name.
-    requests = [_request(engine, text, wish) for text in texts]
+    requests = [replace(_request(engine, text, wish), enough=lambda raw: cleaned(raw, wish, "")[1]) for text in texts]
     stream = cast("Generator[tuple[int, Piece], None, None]", engine.stream_batch(requests))
-    raw = dict.fromkeys(range(len(texts)), "")
+    raw = [""] * len(texts)
     with closing(stream):
         for row, piece in stream:
-            if row not in raw:
-                continue
             raw[row] += piece.text
             answer, enough = cleaned(raw[row], wish, piece.finish)
-            yield row, answer, "stop" if enough else piece.finish
-            if enough or piece.finish:
-                del raw[row]
-            if not raw:
-                return
+            yield row, answer, "stop" if piece.finish and enough else piece.finish
 
 
 def _request(engine: Engine, text: str, wish: Wish) -> Request:

@@ -177,6 +177,18 @@ def test_a_stop_string_ends_stream_and_batch(engine: TorchEngine) -> None:
     assert engine.generate_batch([request]) == [plain.partition(stop)[0]]
 
 
+def test_a_stream_ends_where_there_is_enough_and_the_others_go_on(endless: TorchEngine) -> None:
+    sampling = Sampling(temperature=0, max_new_tokens=30_000)
+    enough = Request(HELLO, sampling, enough=lambda text: len(text) > 4)
+    texts, ends = ["", ""], ["", ""]
+    for row, piece in endless.stream_batch([enough, greedy(HELLO, 40)]):
+        texts[row] += piece.text
+        ends[row] = piece.finish
+    assert ends == ["stop", "length"]
+    assert len(texts[0]) > 4
+    assert texts[1] == whole(endless.stream(greedy(HELLO, 40)))
+
+
 def test_what_goes_wrong_in_the_thread_is_raised_to_the_reader(engine: TorchEngine) -> None:
     with pytest.raises(TooLong, match="512"):
         next(engine.stream(greedy("word " * 600)))

@@ -207,10 +207,10 @@ def ask(engine: Memo, prompt: str) -> str:
 def test_what_was_written_is_not_written_again(tmp_path: Path) -> None:
     below = FakeEngine()
     requests = [Request(f"word {i}") for i in range(5)]
-    memo = Memo(below, tmp_path / "answers.jsonl", lambda: False)
+    memo = Memo(below, tmp_path / "answers.jsonl")
     answers = memo.generate_batch([*requests[:3], requests[0]])
     streamed = ask(memo, "one two three")
-    again = Memo(below, tmp_path / "answers.jsonl", lambda: False)
+    again = Memo(below, tmp_path / "answers.jsonl")
     assert again.generate_batch(requests)[:3] == answers[:3]
     assert ask(again, "one two three") == streamed
     assert below.batches == [3, 2]
@@ -218,38 +218,31 @@ def test_what_was_written_is_not_written_again(tmp_path: Path) -> None:
 
 
 def test_another_models_answers_are_not_taken(tmp_path: Path) -> None:
-    ask(Memo(FakeEngine(), tmp_path / "answers.jsonl", lambda: False), "one two")
+    ask(Memo(FakeEngine(), tmp_path / "answers.jsonl"), "one two")
     other = FakeEngine.of(id="other")
-    ask(Memo(other, tmp_path / "answers.jsonl", lambda: False), "one two")
+    ask(Memo(other, tmp_path / "answers.jsonl"), "one two")
     assert len(other.asked) == 1
 
 
-@pytest.mark.parametrize(("stopped", "kept"), [(False, 1), (True, 0)])
-def test_an_answer_left_early_is_kept_unless_all_stops(tmp_path: Path, stopped: bool, kept: int) -> None:
-    below = FakeEngine()
-    stream = Memo(below, tmp_path / "answers.jsonl", lambda: stopped).stream(Request("one two three four"))
-    next(stream)
-    stream.close()  # type: ignore[attr-defined]
-    assert below.closed_early == 1
-    assert len(DoneRows(tmp_path / "answers.jsonl").rows) == kept
-
-
-@pytest.mark.parametrize(("stopped", "kept"), [(False, 3), (True, 1)])
-def test_of_answers_written_together_those_begun_are_kept_unless_all_stops(
-    tmp_path: Path, stopped: bool, kept: int
-) -> None:
+def test_an_answer_is_kept_as_it_ends_and_not_before(tmp_path: Path) -> None:
     below = FakeEngine()
     path = tmp_path / "answers.jsonl"
-    requests = [Request("one"), Request("one two three four"), Request("five four three two one")]
-    stream = Memo(below, path, lambda: stopped).stream_batch(requests)
-    while next(stream)[1].finish == "":
-        pass
+    requests = [
+        Request("one"),
+        Request("one two three four"),
+        Request("five four three two one", enough=lambda text: "four" in text),
+    ]
+    stream = Memo(below, path).stream_batch(requests)
+    for kept, ended in enumerate((0, 2), start=1):
+        while (piece := next(stream)) and (piece[0], bool(piece[1].finish)) != (ended, True):
+            pass
+        assert len(DoneRows(path).rows) == kept
     stream.close()
-    assert below.closed_early == 2
-    assert len(DoneRows(path).rows) == kept
+    assert (below.closed_early, below.ended_early) == (1, 1)
+    assert [row["text"] for row in DoneRows(path).rows][1] == "five four"
     again = FakeEngine()
-    list(Memo(again, path, lambda: False).stream_batch(requests))
-    assert again.streamed == ([3 - kept] if kept < 3 else [])
+    assert [row for row, piece in Memo(again, path).stream_batch(requests) if piece.finish] == [0, 2, 1]
+    assert again.streamed == [1]
 
 
 # ---- the real thing: the packaged chat model in a worker that is killed ----

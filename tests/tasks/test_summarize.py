@@ -90,7 +90,7 @@ def test_no_more_sentences_than_asked_for(length, sentences):
     update = last(endless, length=length)
     assert update.text.count(".") == sentences
     assert update.finish == "stop"
-    assert endless.closed_early == 1
+    assert endless.ended_early == 1
 
 
 def test_a_summary_has_at_most_half_of_the_sentences():
@@ -134,14 +134,14 @@ def test_what_only_begins_like_a_preface_is_shown():
 def test_a_repeated_sentence_ends_the_summary():
     engine = says("It rains. It pours. It rains. It pours.")
     assert last(engine).text == "It rains. It pours."
-    assert engine.closed_early == 1
+    assert engine.ended_early == 1
 
 
 def test_a_sentence_that_runs_in_circles_is_cut():
     engine = says("It has two wheels, " + "a bell and a lamp in front, " * 50)
     update = last(engine)
     assert update.text == "It has two wheels, a bell and a lamp in front …"
-    assert engine.closed_early == 1
+    assert engine.ended_early == 1
 
 
 def test_a_sentence_that_was_cut_by_the_limit_is_left_out():
