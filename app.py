@@ -16,6 +16,7 @@ from llmapp.conversations import Conversations
 from llmapp.errors import LlmappError
 from llmapp.examples import Examples
 from llmapp.glossaries import Glossaries
+from llmapp.jobs.drafts import Drafts
 from llmapp.jobs.supervisor import Supervisor
 from llmapp.settings import AppSettings, read_settings
 from llmapp.store import Store
@@ -51,6 +52,7 @@ def build(settings: AppSettings, models: Path = MODELS) -> Services:
         conversations=conversations,
         examples=Examples(store),
         glossaries=Glossaries(store),
+        drafts=Drafts(data / "drafts"),
         supervisor=supervisor,
         guard=Guard(settings, store, catalog, supervisor, key),
         turns=Turns(),

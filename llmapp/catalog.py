@@ -193,6 +193,17 @@ class Catalog:
             raise NotFound("no_adapter", adapter=adapter_id)
         shutil.rmtree(adapter.folder)
 
+    def rename_adapter(self, adapter_id: str, owner: str, name: str) -> None:
+        """Call one of this owner's adapters so from now on. Raises NotFound, for a shipped one too."""
+        adapter = self.adapter(adapter_id, owner)
+        if not adapter.owner:
+            raise NotFound("no_adapter", adapter=adapter_id)
+        path = adapter.folder / CARD
+        card = json.loads(path.read_text(encoding="utf-8")) | {"name": name}
+        aside = path.with_suffix(".new")
+        aside.write_text(json.dumps(card, ensure_ascii=False), encoding="utf-8")
+        aside.replace(path)
+
     def resolve(self, name: str, owner: str) -> tuple[Model, Adapter | None]:
         """A model id, or an adapter id (its base is implied), to what must be loaded. Raises NotFound."""
         if name in self._models:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from itertools import product
@@ -62,6 +63,19 @@ def test_the_list_is_short_and_no_id_or_repository_stands_twice() -> None:
     assert 20 <= len(HUB) <= 28
     assert {model.id for model in ALL} == {path.stem for path in (ROOT / "models").glob("*.yaml")}
     assert len({hub(model).repo for model in HUB}) == len(HUB)
+
+
+def test_an_adapter_is_renamed_by_its_owner_alone(tmp_path: Path) -> None:
+    card = {"id": "mine", "name": "Mail", "base": "gpt2", "task": "chat", "owner": "ada", "created": 1.0}
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "card.json").write_text(json.dumps(card))
+    catalog = Catalog.read(ROOT / "models", tmp_path)
+    catalog.rename_adapter("mine", "ada", "邮件")
+    found = catalog.adapter("mine", "ada")
+    assert (found.name, found.weights) == ("邮件", "mine@1.0")
+    for adapter, owner in (("mine", "bob"), ("sentiment-en", "ada")):
+        with pytest.raises(NotFound):
+            catalog.rename_adapter(adapter, owner, "other")
 
 
 def test_a_broken_adapter_takes_no_other_away(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

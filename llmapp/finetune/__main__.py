@@ -121,7 +121,7 @@ def list_all(supervisor: Supervisor, _given: argparse.Namespace, _: AppSettings)
     """Print a line for each training, newest first: id, how it stands, name."""
     for found in supervisor.jobs(ONE_PERSON):
         if found.kind == KIND:
-            print(f"{_line(found)}  {supervisor.spec(found.id, ONE_PERSON)['name']}")
+            print(f"{_line(found)}  {supervisor.name(found.id, ONE_PERSON)}")
     return 0
 
 

@@ -11,6 +11,7 @@ from html import escape
 from typing import Any
 
 import gradio as gr
+from gradio.events import Dependency
 
 from ..finetune.doctor import Finding, Row
 from ..finetune.edits import Edits, together
@@ -32,12 +33,13 @@ class Patient:
     """The table, as its tab knows it.
 
     `rows`: with some edits; none before there is a table. `settle`: what else the tab becomes by them; may raise
-    BadInput.
+    BadInput. `begin`: the edits that a table has when it is given.
     """
 
     rows: Callable[[Given, Edits], Sequence[Row]]
     examine: Callable[[Given, Sequence[Row]], Sequence[Finding]]
     settle: Callable[[Given, Edits, gr.Request], dict[Any, Any]]
+    begin: Callable[[Given], Steps]
 
 
 @dataclass(frozen=True)
@@ -68,22 +70,25 @@ def wire_doctor(
     patient: Patient,
     outputs: Sequence[Any],
     said: gr.HTML,
-) -> None:
-    """Examine when one of the `fresh` events happens; `given` are the widgets that tell the table."""
+) -> list[Dependency]:
+    """Examine when one of the `fresh` events happens; `given` are the widgets that tell the table. Returns what changes
+    the edits.
+    """
     everything = [*doctor.outputs(), *outputs]
     gone = {doctor.findings: "", doctor.undo: gr.update(visible=False), doctor.steps: (), doctor.fixes: {}}
     seen = {**QUIET, "show_progress": "minimal", "show_progress_on": doctor.findings}  # many rows take a while
-    for event in fresh:
-        examined = bind(_examined, doctor, patient, said=said, settled=gone)
-        event(examined, set(given), [*doctor.outputs(), said], **seen)
+    examined = bind(_examined, doctor, patient, said=said, settled=gone)
+    looked = [event(examined, set(given), everything, **seen) for event in fresh]
     known = {*given, doctor.steps, doctor.fixes}
-    doctor.findings.click(bind(_mended, doctor, patient, said=said), known, everything, **QUIET)
-    doctor.undo.click(bind(_undone, doctor, patient, said=said), known, everything, **QUIET)
+    mended = doctor.findings.click(bind(_mended, doctor, patient, said=said), known, everything, **QUIET)
+    undone = doctor.undo.click(bind(_undone, doctor, patient, said=said), known, everything, **QUIET)
+    return [*looked, mended, undone]
 
 
 def _examined(doctor: Doctor, patient: Patient, given: Given, request: gr.Request) -> dict[Any, Any]:
-    """Another table, or other columns: nothing is edited yet."""
-    return _drawn(doctor, patient, given, (), request)
+    """Another table, or other columns: nothing is edited yet, unless it is the draft's."""
+    steps = patient.begin(given)
+    return _after(doctor, patient, given, steps, request) if steps else _drawn(doctor, patient, given, (), request)
 
 
 def _mended(doctor: Doctor, patient: Patient, given: Given, request: gr.Request, event: gr.EventData) -> dict[Any, Any]:

@@ -6,142 +6,141 @@ Starts jobs and reads their folders; what trains is a process of its own and doe
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.events import Dependency
 
 from ..errors import BadInput
 from ..finetune.dataset import Table, read_table, validate
 from ..finetune.doctor import Finding, Row, examine, examine_pairs
 from ..finetune.edits import Edits, edited, together
-from ..finetune.goals import AUTO, GOALS, SORTER, WRITER, Goal, check_base, settings_for
+from ..finetune.goals import AUTO, KINDS, SORTER, WRITER, Goal, check_base, settings_for
 from ..finetune.lengths import lengths_by
 from ..finetune.order import KIND as JOB
-from ..finetune.order import MOST_PROMPTS, ROWS, LessonOrder, guess_for, order_for
+from ..finetune.order import ROWS, LessonOrder, guess_for, order_for
 from ..finetune.pairs import pair_up
-from ..finetune.records import ENDINGS
-from ..finetune.settings import EFFORTS
-from . import lesson_view
-from .doctor_view import Doctor, Patient, Steps, build_doctor, wire_doctor
+from . import lesson_compare, lesson_view
+from .doctor_view import Patient, wire_doctor
 from .events import QUIET, bind
-from .job_panel import Kind, Panel, build_panel, look, wire_panel
+from .finetune_draft import NOTHING, edits_of, keep, restore, start_anew
+from .finetune_form import Page, build_page
+from .job_panel import Kind, look, wire_panel
 from .keeping import kept_table
-from .model_choice import must_be_here
+from .model_choice import model_choices, must_be_here
 from .notice import notice, quiet
 from .owners import owner_of
 from .services import Services
-from .table_input import FILE_TYPES, Given, TableInput, build_table, wire_table
+from .table_input import Given, wire_table
+from .training_settings import changed_knobs, usual_knobs
 from .training_view import curves, shown, story
 from .words import language_of, tell, w
-
-
-@dataclass(frozen=True)
-class Page:
-    """The tab's widgets."""
-
-    goal: gr.Radio
-    about: gr.HTML
-    samples: Mapping[Goal, gr.DownloadButton]
-    table: TableInput
-    doctor: Doctor
-    mine: gr.Button
-    prompts: gr.Textbox
-    name: gr.Textbox
-    effort: gr.Radio
-    start: gr.Button
-    panel: Panel
 
 
 def build(services: Services, _demo: gr.Blocks, tab: gr.Tab) -> None:
     """Lay the tab out and wire it."""
     gr.Markdown(w("finetune.intro"), elem_classes="quiet")
-    with gr.Row(equal_height=False):
-        with gr.Column(min_width=320):
-            goal = gr.Radio(
-                [(w(f"finetune.goal_{each}"), each) for each in GOALS],
-                value=GOALS[0],
-                label=w("finetune.goal"),
-                elem_id="finetune-goal",
-            )
-            about = gr.HTML(elem_id="finetune-about", padding=False)
-            samples = {each: _sample(each) for each in GOALS}
-            mine = gr.Button(w("keep.shelf"), visible=False, size="sm", elem_id="finetune-mine")
-            table = build_table("finetune", ("text", "label"), file_types=(*FILE_TYPES, *ENDINGS, ".zip"))
-            doctor = build_doctor()
-            prompts = gr.Textbox(
-                "",
-                label=w("finetune.prompts"),
-                info=w("finetune.prompts_info"),
-                lines=2,
-                max_lines=MOST_PROMPTS,
-                max_length=2000,
-                visible=False,
-                elem_id="finetune-prompts",
-            )
-            name = gr.Textbox("", label=w("finetune.name"), placeholder=w("finetune.name_info"), max_length=60)
-            effort = gr.Radio(
-                [(w(f"finetune.{effort}"), effort) for effort in EFFORTS],
-                value=EFFORTS[0],
-                label=w("finetune.effort"),
-            )
-            start = gr.Button(w("finetune.start"), variant="primary", interactive=False, elem_id="finetune-start")
-        with gr.Column(min_width=320):
-            panel = build_panel(KIND)
-            view = lesson_view.build()
-    _wire(services, tab.select, Page(goal, about, samples, table, doctor, mine, prompts, name, effort, start, panel))
-    lesson_view.wire(services, tab.select, panel, view)
-
-
-SAMPLES: Mapping[Goal, Path] = {goal: Path(__file__).parent / "samples" / f"{goal}.csv" for goal in GOALS}
-
-
-def _sample(goal: Goal) -> gr.DownloadButton:
-    """A table of the kind that this goal takes; only the first is in sight at first."""
-    path, shown = str(SAMPLES[goal]), goal == GOALS[0]
-    return gr.DownloadButton(
-        w("finetune.sample"), value=path, visible=shown, size="sm", elem_id=f"finetune-sample-{goal}"
-    )
+    page = build_page(KIND)
+    _wire(services, tab.select, page)
+    lesson_view.wire(services, tab.select, page.panel, page.view)
+    lesson_compare.wire(services, tab.select, page.panel, page.compare)
 
 
 def _wire(services: Services, opened: Callable[..., Any], page: Page) -> None:
-    found, goal = page.table.found, page.goal
-    guessed = wire_table(page.table, page.start, read_table, partial(_guess, page), partial(_checked, page), goal)
+    found, goal, kept = page.table.found, page.goal, page.kept
+    guessed = wire_table(page.table, page.ready, read_table, partial(_guess, page), partial(_checked, page), goal, kept)
     fresh = (*(event.then for event in guessed), *(column.input for column in page.table.columns))
-    patient = Patient(partial(_rows, page), partial(_examined, services, page), partial(_settled, page))
-    wire_doctor(page.doctor, [goal, *page.table.inputs()], fresh, patient, [found, page.start], found)
-    aimed = [page.about, *page.samples.values(), *page.table.columns, page.mine, page.prompts]
-    guessed[-1].then(bind(_aimed, services, page, said=found), [goal], aimed, **QUIET)  # both change the columns
+    patient = Patient(
+        partial(_rows, page), partial(_examined, services, page), partial(_settled, page), partial(edits_of, page)
+    )
+    looked = wire_doctor(page.doctor, [goal, kept, *page.table.inputs()], fresh, patient, [found, page.ready], found)
+    aimed, outputs = bind(_aimed, services, page, said=found), _aims(page)
+    guessed[-1].then(aimed, [goal, kept], outputs, **QUIET)  # both change the columns
     page.mine.click(bind(_mine, services, page, said=found), None, [page.table.file, found], **QUIET)
-    opened(bind(_aimed, services, page, said=found), [goal], aimed, **QUIET)
+    back = opened(bind(restore, services, page, said=found), [page.begun], _drafted(page), **QUIET)
+    anew = page.fresh.click(bind(start_anew, services, page, said=found), None, _drafted(page), **QUIET)
+    for event in (back, anew):
+        event.then(aimed, [goal, kept], outputs, **QUIET)
     page.start.click(
-        bind(_start, services, page, said=found),
-        {goal, *page.table.inputs(), page.prompts, page.name, page.effort, page.doctor.steps},
-        [found, *page.panel.outputs()],
+        bind(_start, services, page, said=page.refused),
+        {*page.form(), page.doctor.steps},
+        [page.refused, page.way.walk, *page.panel.outputs()],
         **QUIET,
     )
     wire_panel(services, opened, page.panel)
+    _wire_draft(services, page, looked)
 
 
-def _aimed(services: Services, page: Page, goal: Goal, request: gr.Request) -> dict[Any, Any]:
-    """What can be learned and what not, a sample of it, what the columns are called, and what one has kept for it."""
-    sort = goal == "sort"
-    count = services.examples.count(owner_of(services.settings, request), "sentiment") if sort else 0
+def _wire_draft(services: Services, page: Page, looked: Sequence[Dependency]) -> None:
+    """Whatever is changed is kept; the steps lead on and back."""
+    for button, number in page.way.go:
+        button.click(partial(gr.Walkthrough, selected=number), None, [page.way.walk], **QUIET)
+    kept = {
+        "fn": bind(keep, services, page, said=page.refused),
+        "inputs": {*page.form(), page.doctor.steps, page.way.at, page.kept},
+        "outputs": [page.kept, page.refused],
+        **QUIET,
+    }
+    for number, step in enumerate(page.way.steps, start=1):
+        step.select(partial(_same, number), None, [page.way.at], **QUIET).then(**kept)
+    for event in looked:
+        event.then(**kept)
+    for widget in (page.base, page.effort, page.name, page.prompts, *page.knobs.values()):
+        widget.input(**kept, trigger_mode="always_last")
+
+
+def _same(number: int) -> int:
+    return number
+
+
+def _drafted(page: Page) -> list[Any]:
+    """What a draft fills in."""
+    own = [page.goal, *page.table.inputs(), page.effort, page.name, page.prompts, page.doctor.steps]
+    return [*own, page.way.walk, page.way.at, page.ready, page.kept, page.begun, page.table.found]
+
+
+def _aims(page: Page) -> list[Any]:
+    """What follows from the goal."""
+    own = [page.about, *page.samples.values(), *page.table.columns, page.mine, page.to_runs, page.prompts, page.base]
+    return [*own, *page.knobs.values(), page.table.found]
+
+
+def _aimed(services: Services, page: Page, goal: Goal, kept: Mapping[str, Any], request: gr.Request) -> dict[Any, Any]:
+    """What can be learned and what not, a sample of it, what the columns are called, what one has kept for it, and
+    which models learn it in which way.
+    """
+    sort, owner = goal == "sort", owner_of(services.settings, request)
+    count = services.examples.count(owner, "sentiment") if sort else 0
     names = ("text", "label") if sort else ("input", "answer")
     columns = zip(page.table.columns, names, strict=True)
     named = {column: gr.update(label=tell(request, f"finetune.{name}")) for column, name in columns}
     samples = {button: gr.update(visible=each == goal) for each, button in page.samples.items()}
+    draft = kept if kept.get("goal") == goal else NOTHING
+    bases = _bases(services, goal, owner, language_of(request))
+    base = draft["base"] if draft["base"] in {name for _, name in bases} else AUTO
+    taught = any(status.kind == JOB for status in services.supervisor.jobs(owner))
     return (
         named
         | samples
+        | usual_knobs(page.knobs, goal, draft["settings"], request)
         | {
             page.about: quiet(tell(request, f"finetune.about_{goal}")),
             page.mine: gr.update(value=tell(request, "keep.shelf_of", count=count), visible=count > 0),
+            page.to_runs: gr.update(visible=taught),
             page.prompts: gr.update(visible=not sort),
+            page.base: gr.update(choices=bases, value=base),
         }
     )
+
+
+def _bases(services: Services, goal: Goal, owner: str, language: str) -> list[tuple[str, str]]:
+    """(label, id) of the models that can learn this, Auto first."""
+    able = {model.id for model in services.catalog.models("finetune") if model.kind in KINDS[goal]}
+    choices, _ = model_choices(services, "finetune", owner, language)
+    return [choice for choice in choices if choice[1] in {AUTO, *able}]
 
 
 def _mine(services: Services, page: Page, request: gr.Request) -> dict[Any, Any]:
@@ -150,6 +149,11 @@ def _mine(services: Services, page: Page, request: gr.Request) -> dict[Any, Any]
 
 
 def _guess(page: Page, table: Table, given: Given) -> tuple[str, str]:
+    """The columns as they were picked last for this goal, where the table has them; else what they look like."""
+    draft = given[page.kept]
+    picked = (draft.get("text", ""), draft.get("label", ""))
+    if draft.get("goal") == given[page.goal] and {*picked} <= {*table.columns}:
+        return picked
     return guess_for(given[page.goal], table)
 
 
@@ -199,9 +203,9 @@ def _settled(page: Page, given: Given, edits: Edits, request: gr.Request) -> dic
     except BadInput as problem:
         return {
             page.table.found: notice(problem.text(language_of(request)), "bad"),
-            page.start: gr.update(interactive=False),
+            page.ready: gr.update(interactive=False),
         }
-    return {page.table.found: said, page.start: gr.update(interactive=True)}
+    return {page.table.found: said, page.ready: gr.update(interactive=True)}
 
 
 def start_job(services: Services, request: gr.Request | None, path: Path, wish: LessonOrder) -> str:
@@ -217,19 +221,24 @@ def start_job(services: Services, request: gr.Request | None, path: Path, wish: 
 
 
 def _start(services: Services, page: Page, given: Given, request: gr.Request) -> dict[Any, Any]:
-    steps: Steps = given[page.doctor.steps]
+    """Start what is filled in, and show it."""
+    if not given[page.table.file]:
+        raise BadInput("no_table")
     text, label = (given[column] for column in page.table.columns)
     prompts = tuple(line.strip() for line in given[page.prompts].splitlines() if line.strip())
     wish = LessonOrder(
+        base=given[page.base],
         text=text,
         label=label,
         effort=given[page.effort],
         name=given[page.name],
-        edits=together(steps),
+        settings=changed_knobs(page.knobs, given[page.goal], given),
+        edits=together(given[page.doctor.steps]),
         goal=given[page.goal],
         prompts=prompts,
     )
-    return look(services, page.panel, start_job(services, request, Path(given[page.table.file]), wish), request)
+    job = start_job(services, request, Path(given[page.table.file]), wish)
+    return look(services, page.panel, job, request) | {page.refused: "", page.way.walk: gr.Walkthrough(selected=4)}
 
 
 def _told(events: Sequence[Mapping[str, Any]], ended: bool, language: str) -> str:

@@ -212,7 +212,7 @@ def _may_close(language: str) -> str:
 
 
 def _title(services: Services, status: JobStatus, owner: str, language: str) -> str:
-    name = services.supervisor.spec(status.id, owner).get("name", status.id)
+    name = services.supervisor.name(status.id, owner)
     return f"{name} · {say(f'job.{status.state}', language)}"
 
 

@@ -34,6 +34,7 @@ def warm_up(services: Services) -> None:
     """Behind the page: is the Hub in reach, and make ready what chat will ask for first."""
     services.sources.start_hub_check()
     services.supervisor.reconcile()
+    services.drafts.sweep()
     services.turns.wait_for_a_page(PAGE_FIRST_S)
     try:
         load(services, resolve(services, "chat", AUTO, ""), "")

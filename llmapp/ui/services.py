@@ -12,6 +12,7 @@ from ..catalog import Catalog
 from ..conversations import Conversations
 from ..examples import Examples
 from ..glossaries import Glossaries
+from ..jobs.drafts import Drafts
 from ..jobs.supervisor import Supervisor
 from ..messages import Message
 from ..settings import AppSettings
@@ -33,6 +34,7 @@ class Services:
     conversations: Conversations
     examples: Examples
     glossaries: Glossaries
+    drafts: Drafts
     supervisor: Supervisor
     guard: Guard
     turns: Turns
@@ -57,6 +59,7 @@ class Services:
         for adapter in self.catalog.adapters(owner):
             if adapter.owner == owner:
                 self.catalog.delete_adapter(adapter.id, owner)
+        self.drafts.delete_all(owner)
         self.glossaries.delete_all(owner)
         self.examples.delete_all(owner)
         return self.conversations.delete_all(owner, alone=self.settings.owners == "one")

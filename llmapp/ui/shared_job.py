@@ -74,7 +74,7 @@ def _opened(services: Services, view: View, request: gr.Request) -> dict[Any, An
 def _look(services: Services, view: View, place: str, request: gr.Request) -> dict[Any, Any]:
     job, owner = _whose(services, place)
     status, language = services.supervisor.status(job, owner), language_of(request)
-    name = services.supervisor.spec(job, owner).get("name", job)
+    name = services.supervisor.name(job, owner)
     title = f"<h3>{escape(say('job.shared', language, name=name))}</h3>"
     made = made_files(services, status, owner)
     return {button: gr.update(visible=file in made) for file, button in view.files.items()} | {

@@ -68,14 +68,16 @@ def wire_table(
     guess: Guess[S],
     check: Check[S],
     purpose: gr.Radio | None = None,
+    *known: gr.State,
 ) -> list[Dependency]:
     """Read and check it when it is given and when another column is picked; `start` can be pressed when it will do.
 
-    With a `purpose` what is looked for depends on that too. Returns the events after which other columns are chosen.
+    With a `purpose` what is looked for depends on that too, and on what is `known`. Returns the events after which
+    other columns are chosen.
     """
     outputs = [*table.columns, table.found, table.preview, start]
     refused = {"said": table.found, "settled": {start: gr.update(interactive=False)}}
-    given = {table.file, *([purpose] if purpose else [])}
+    given = {table.file, *([purpose] if purpose else []), *known}
     opened = bind(_opened, table, start, read, guess, check, **refused)
     fresh = [table.file.change, *([purpose.input] if purpose else [])]
     guessed = [event(opened, given, outputs, **QUIET) for event in fresh]

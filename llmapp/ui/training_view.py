@@ -46,15 +46,31 @@ def curves(events: Sequence[Event], language: str) -> str:
     """HTML for the loss of each stretch of steps, and how the rows kept for choosing go: the share that is right, or
     where answers are written their loss.
     """
-    loss, right = _points(events, "loss", "loss"), _points(events, "valid", "accuracy")
-    kept = [] if right else _points(events, "valid", "loss")
-    high = max((y for _, y in (*loss, *kept)), default=1.0)
-    drawn = [
-        _chart(say("training.curve_loss", language), loss, (0.0, high), "{:.2f}"),
-        _chart(say("training.curve_right", language), right, (0.0, 1.0), "{:.0%}"),
-        _chart(say("training.curve_kept", language), kept, (0.0, high), "{:.2f}"),
+    return _drawn([_series(events)], (), language)
+
+
+def compared_curves(runs: Sequence[Sequence[Event]], names: Sequence[str], language: str) -> str:
+    """HTML as `curves`, with those of several trainings over each other and what each is called."""
+    return _drawn([_series(events) for events in runs], names, language)
+
+
+def _series(events: Sequence[Event]) -> Mapping[str, Points]:
+    right = _points(events, "valid", "accuracy")
+    return {
+        "loss": _points(events, "loss", "loss"),
+        "right": right,
+        "kept": [] if right else _points(events, "valid", "loss"),
+    }
+
+
+def _drawn(runs: Sequence[Mapping[str, Points]], names: Sequence[str], language: str) -> str:
+    high = max((y for run in runs for name in ("loss", "kept") for _, y in run[name]), default=1.0)
+    kinds = (("loss", high, "{:.2f}"), ("right", 1.0, "{:.0%}"), ("kept", high, "{:.2f}"))
+    charts = [
+        _chart(say(f"training.curve_{name}", language), [run[name] for run in runs], names, most, form)
+        for name, most, form in kinds
     ]
-    return f"<div class='curves'>{''.join(drawn)}</div>" if any(drawn) else ""
+    return f"<div class='curves'>{''.join(charts)}</div>" if any(charts) else ""
 
 
 def _points(events: Sequence[Event], series: str, value: str) -> Points:
@@ -64,21 +80,33 @@ def _points(events: Sequence[Event], series: str, value: str) -> Points:
     return sorted(found.items())
 
 
-def _chart(title: str, points: Points, span: tuple[float, float], form: str) -> str:
-    if len(points) < 2:
+def _chart(title: str, lines: Sequence[Points], names: Sequence[str], high: float, form: str) -> str:
+    """One line for each that has two points; its first and last value stand above, with its name where it has one."""
+    drawn = [(number, points) for number, points in enumerate(lines) if len(points) > 1]
+    if not drawn:
         return ""
-    low, high = span
-    first, last = points[0][0], points[-1][0]
+    first, last = min(points[0][0] for _, points in drawn), max(points[-1][0] for _, points in drawn)
 
     def place(step: float, value: float) -> str:
         x = EDGE + (WIDTH - 2 * EDGE) * (step - first) / max(1, last - first)
-        y = HEIGHT - EDGE - (HEIGHT - 2 * EDGE) * (min(value, high) - low) / max(1e-9, high - low)
+        y = HEIGHT - EDGE - (HEIGHT - 2 * EDGE) * min(value, high) / max(1e-9, high)
         return f"{x:.1f},{y:.1f}"
 
-    line = " ".join(place(*point) for point in points)
-    said = f"{title}: {form.format(points[0][1])} → {form.format(points[-1][1])}"
-    return (
-        f"<figure><figcaption>{escape(said)}</figcaption>"
-        f"<svg viewBox='0 0 {WIDTH} {HEIGHT}' role='img' aria-label='{escape(said, quote=True)}' "
-        f"preserveAspectRatio='none'><polyline points='{line}'/></svg></figure>"
+    told = [(number, _told(points, names[number] if names else "", form)) for number, points in drawn]
+    said = f"{title}: {'; '.join(each for _, each in told)}"
+    keys = " ".join(f"<b class='line-{number}'></b>{escape(each)}" for number, each in told)
+    caption = f"{escape(title)}: {keys}" if names else escape(said)
+    paths = "".join(
+        f"<polyline class='line-{number}' points='{' '.join(place(*point) for point in points)}'/>"
+        for number, points in drawn
     )
+    return (
+        f"<figure><figcaption>{caption}</figcaption>"
+        f"<svg viewBox='0 0 {WIDTH} {HEIGHT}' role='img' aria-label='{escape(said, quote=True)}' "
+        f"preserveAspectRatio='none'>{paths}</svg></figure>"
+    )
+
+
+def _told(points: Points, name: str, form: str) -> str:
+    span = f"{form.format(points[0][1])} → {form.format(points[-1][1])}"
+    return f"{name}: {span}" if name else span

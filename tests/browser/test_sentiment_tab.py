@@ -87,5 +87,6 @@ def keep_an_example(page: Page) -> None:
     page.locator("#sentiment-keep").click()
     expect(page.locator("#sentiment-kept-said")).to_contain_text("Kept as mixed: “A wonderful film")
     page.get_by_role("tab").nth(TABS.index("finetune")).click()
+    page.locator("#finetune-next").click()
     page.get_by_role("button", name="My kept examples (1)").click()
     expect(page.locator("#finetune-found")).to_contain_text("mixed")

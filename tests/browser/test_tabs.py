@@ -13,6 +13,7 @@ from playwright.sync_api import Page, expect
 from llmapp.tasks.tables import read_sheet, write_xlsx
 
 from .conftest import App
+from .teaching import give_table, teach
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 TABS = ("chat", "summarize", "translate", "sentiment", "finetune", "models")
@@ -147,10 +148,9 @@ def test_finetune_from_a_table_to_an_answer(shared_app: App, new_page: Callable[
     """The sample is taught, tested on rows kept back, and the Sentiment tab answers with it, without a reload."""
     page = new_page()
     open_tab(page, shared_app, "finetune")
-    page.locator("#finetune-file input[type=file]").set_input_files(SAMPLE)
+    give_table(page, SAMPLE)
     expect(page.locator("#finetune-found")).to_contain_text("60 rows can be used. Labels: complaint, praise, question")
-    page.get_by_label("Name of what it learns").fill("Shop mail")
-    page.locator("#finetune-start").click()
+    teach(page, "Shop mail")
     expect(page.locator("#finetune-report .progress")).to_be_visible(timeout=READY_MS)
     page.reload(wait_until="domcontentloaded")
     page.get_by_role("tab").nth(TABS.index("finetune")).click()

@@ -200,6 +200,8 @@ def test_nobody_reaches_anothers_job(supervisor: Supervisor) -> None:
         lambda: supervisor.report(job, "bob"),
         lambda: supervisor.result_path(job, "bob"),
         lambda: supervisor.ahead(job, "bob"),
+        lambda: supervisor.name(job, "bob"),
+        lambda: supervisor.rename(job, "bob", "mine"),
         lambda: supervisor.status("../" + job, "ada"),
         lambda: supervisor.status("", "ada"),
     )
@@ -208,6 +210,15 @@ def test_nobody_reaches_anothers_job(supervisor: Supervisor) -> None:
             ask()
     assert supervisor.jobs("bob") == []
     assert [status.id for status in supervisor.jobs("ada")] == [job]
+
+
+def test_a_job_is_called_as_asked_until_it_is_renamed(supervisor: Supervisor) -> None:
+    job, nameless = (supervisor.start("count", "ada", spec) for spec in ({"steps": 1, "name": "Mail"}, {"steps": 1}))
+    assert (supervisor.name(job, "ada"), supervisor.name(nameless, "ada")) == ("Mail", nameless)
+    supervisor.rename(job, "ada", "邮件")
+    assert supervisor.name(job, "ada") == "邮件"
+    assert supervisor.spec(job, "ada")["name"] == "Mail"
+    until(supervisor, nameless)
 
 
 def test_delete_takes_all_of_it_but_not_while_it_runs(supervisor: Supervisor, tmp_path: Path) -> None:

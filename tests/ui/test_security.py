@@ -156,6 +156,12 @@ def test_the_finetune_tab_refuses_a_stranger(public_app: PublicApp, stranger: Vi
     assert stranger.api("jobs").data == []
 
 
+def test_a_strangers_draft_is_not_kept(public_app: PublicApp, stranger: Visitor, untouched: None) -> None:
+    index, inputs = event_of(stranger.config(), "finetune-effort", "input")
+    assert stranger.run(index, as_on_the_page(inputs, {})).ok
+    assert not list((public_app.app.data_dir / "drafts").glob("*"))
+
+
 def test_others_conversations_are_not_there(public_app: PublicApp, stranger: Visitor, untouched: None) -> None:
     config, place = stranger.config(), f"{public_app.victim.conversation}:2"
     page = stranger.open_page(f"/?chat={public_app.victim.conversation}")
