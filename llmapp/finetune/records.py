@@ -1,4 +1,4 @@
-"""Rows that are no table yet: JSON, JSON lines, conversations, Alpaca's form, text files in a folder a label, zipped.
+"""Rows that are no table yet: JSON, JSON lines, Parquet, conversations, Alpaca's form, zipped folders of text files.
 
 Becomes a `Sheet` like any table. Knows neither goals nor the page. A row's number is its line or its place in the list.
 """
@@ -17,7 +17,9 @@ from ..errors import BadInput
 from ..tasks.encodings import Decoded, decoded
 from ..tasks.tables import MOST_UNPACKED, Sheet
 
-ENDINGS = (".json", ".jsonl", ".ndjson")
+JSONS, PARQUET = (".json", ".jsonl", ".ndjson"), ".parquet"
+ENDINGS = (*JSONS, PARQUET, ".zip")
+PARQUET_MARK = b"PAR1"
 WORKBOOK_PARTS = ("[Content_Types].xml", "mimetype", "content.xml")
 """What is in a zip that is a workbook of Excel or OpenDocument."""
 CONVERSATIONS = ("messages", "conversations", "conversation")
@@ -46,17 +48,38 @@ def read_records(path: Path) -> Records | None:
     if zipfile.is_zipfile(path):
         return _folders(path)
     with path.open("rb") as file:
-        head = file.read(64).decode("utf-8", "ignore").lstrip("\ufeff \t\r\n")
-    if path.suffix.lower() not in ENDINGS and not head.startswith(("{", "[{", "[\n", "[ ")):
+        mark = file.read(64)
+    if mark.startswith(PARQUET_MARK):
+        return _recorded(_columnar(path), Decoded("", "UTF-8"), path)
+    head = mark.decode("utf-8", "ignore").lstrip("\ufeff \t\r\n")
+    if path.suffix.lower() not in JSONS and not head.startswith(("{", "[{", "[\n", "[ ")):
         return None
     text = decoded(path.read_bytes(), path.name)
-    found = list(_parsed(text, path))
+    return _recorded(list(_parsed(text, path)), text, path)
+
+
+Numbered = tuple[int, Mapping[str, Any]]
+
+
+def _recorded(found: Sequence[Numbered], text: Decoded, path: Path) -> Records:
     if not found:
         raise BadInput("table_empty", file=path.name)
     return _of_conversations(found, text) or _flat(found, text)
 
 
-Numbered = tuple[int, Mapping[str, Any]]
+def _columnar(path: Path) -> list[Numbered]:
+    """The rows of a Parquet file, numbered from 1. What it holds unpacked is known before it is read."""
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        with parquet.ParquetFile(path) as file:
+            groups = (file.metadata.row_group(i) for i in range(file.metadata.num_row_groups))
+            if sum(group.total_byte_size for group in groups) > MOST_UNPACKED:
+                raise BadInput("document_bomb", file=path.name)
+            return list(enumerate(file.read().to_pylist(), 1))
+    except (pyarrow.ArrowException, OSError) as problem:
+        raise BadInput("document_damaged", file=path.name) from problem
 
 
 def _parsed(text: Decoded, path: Path) -> Iterator[Numbered]:
@@ -102,11 +125,11 @@ def _flat(records: Sequence[Numbered], text: Decoded) -> Records:
 
 
 def _cell(number: int, column: str, value: Any) -> str:
-    if value is None:
+    if value is None or value != value:  # no number is none
         return ""
     if isinstance(value, (list, Mapping)):
         raise BadInput("table_nested", row=number, column=column)
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return json.dumps(value) if isinstance(value, (bool, int, float)) else str(value)
 
 
 def _of_conversations(records: Sequence[Numbered], text: Decoded) -> Records | None:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import zipfile
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from llmapp.errors import BadInput
@@ -37,6 +41,45 @@ def test_records_are_found_whatever_the_file_is_called(tmp_path: Path, name: str
     assert table.columns == ("text", "label", "note")
     assert table.rows == (("good", "yes", ""), ("bad", "0", ""))
     assert table.numbers == (1, 2)
+
+
+def columnar(path: Path, records: list[Any]) -> Path:
+    pq.write_table(pa.Table.from_pylist(records), path)
+    return path
+
+
+def test_parquet_is_read_whatever_it_is_called(tmp_path: Path) -> None:
+    rows = [
+        {"text": "good", "score": 0.5, "day": date(2026, 11, 23), "ok": True, "price": Decimal("1.50")},
+        {"text": "差", "score": float("nan"), "day": None, "ok": False, "price": None},
+    ]
+    for name in ("rows.parquet", "rows.csv"):
+        table = read_table(columnar(tmp_path / name, rows))
+        assert table.columns == ("text", "score", "day", "ok", "price")
+        assert table.rows == (("good", "0.5", "2026-11-23", "true", "1.50"), ("差", "", "", "false", ""))
+        assert table.numbers == (1, 2)
+
+
+def test_parquet_holds_conversations_and_alpacas_form_too(tmp_path: Path) -> None:
+    assert read_table(columnar(tmp_path / "a.parquet", ALPACA)).rows[0] == ("Translate.\n\nHaus", "house")
+    assert read_table(columnar(tmp_path / "b.parquet", [MESSAGES])).rows == (("Hi", "Hello!"),)
+
+
+def test_parquet_that_is_torn_nested_empty_or_unpacks_to_too_much_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = columnar(tmp_path / "a.parquet", [{"text": "good", "label": "yes"}] * 50).read_bytes()
+    (tmp_path / "torn.parquet").write_bytes(whole[:-20])
+    for bad, said in (
+        (tmp_path / "torn.parquet", r"torn\.parquet"),
+        (columnar(tmp_path / "nested.parquet", [{"text": "a", "label": ["b"]}]), "label"),
+        (columnar(tmp_path / "empty.parquet", [{"text": "a"}][:0]), r"empty\.parquet"),
+    ):
+        with pytest.raises(BadInput, match=said):
+            read_table(bad)
+    monkeypatch.setattr("llmapp.finetune.records.MOST_UNPACKED", 10)
+    with pytest.raises(BadInput, match=r"a\.parquet"):
+        read_table(tmp_path / "a.parquet")
 
 
 def test_a_list_inside_an_object_is_taken(tmp_path: Path) -> None:
