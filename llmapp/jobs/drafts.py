@@ -1,6 +1,6 @@
-"""What somebody has begun to ask for and not started yet: kept for their next visit, with the file they gave.
+"""What somebody has begun and not finished, as a training not started: kept for their next visit, with its file.
 
-One folder for each owner and kind of job, written aside and renamed. Does not know what is asked.
+One folder for each owner and kind, written aside and renamed. Does not know what is in it.
 """
 
 from __future__ import annotations

@@ -16,6 +16,8 @@ from ..finetune.goals import AUTO, GOALS, Goal
 from ..finetune.order import MOST_PROMPTS
 from ..finetune.records import ENDINGS
 from ..finetune.settings import EFFORTS
+from .blind import Blind
+from .blind import build as build_blind
 from .doctor_view import Doctor, build_doctor
 from .job_panel import Kind, Panel, build_panel
 from .lesson_compare import Compare
@@ -64,6 +66,7 @@ class Page:
     refused: gr.HTML
     panel: Panel
     view: View
+    blind: Blind
     compare: Compare
     fresh: gr.Button
     kept: gr.State
@@ -103,6 +106,7 @@ def build_page(kind: Kind) -> Page:
         with _step("training") as fourth:
             panel = build_panel(kind)
             view = build_view()
+            blind = build_blind()
             compare = build_compare()
             fresh = gr.Button(w("finetune.fresh"), size="sm", elem_id="finetune-fresh")
     go = ((to_data, 2), (to_runs, 4), (to_goal, 1), (ready, 3), (back, 2), (fresh, 1))
@@ -126,6 +130,7 @@ def build_page(kind: Kind) -> Page:
         refused=refused,
         panel=panel,
         view=view,
+        blind=blind,
         compare=compare,
         fresh=fresh,
         kept=gr.State({}),

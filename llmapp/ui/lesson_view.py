@@ -134,8 +134,16 @@ def _labels(labels: Mapping[str, Mapping[str, float]], language: str) -> str:
 _COLUMNS = ("precision", "recall", "f1", "rows")
 
 
+def result_of(services: Services, job: str | None, request: gr.Request) -> tuple[Mapping[str, Any], list[Row]]:
+    """The report and the tested rows of a training that is done; nothing where there is none."""
+    try:
+        return _result(services, job, request)
+    except NotFound:
+        return {}, []
+
+
 def _result(services: Services, job: str | None, request: gr.Request) -> tuple[Mapping[str, Any], list[Row]]:
-    """The report and the tested rows of a training that is done. Raises NotFound."""
+    """As `result_of`. Raises NotFound."""
     owner = owner_of(services.settings, request)
     if not job or services.supervisor.status(job, owner).state != "done":
         raise NotFound("no_report", job=job or "")
@@ -149,10 +157,7 @@ def _result(services: Services, job: str | None, request: gr.Request) -> tuple[M
 
 def _changed(services: Services, view: View, job: str | None, about: str, request: gr.Request) -> dict[Any, Any]:
     """Another training is shown, or this one has ended: what can be looked at, and nothing corrected yet."""
-    try:
-        report, tested = _result(services, job, request)
-    except NotFound:
-        report = {}
+    report, tested = result_of(services, job, request)
     if not report.get("labels"):  # none is done, or it learned to write
         return {view.box: gr.update(visible=False), view.said: "", view.about: ""}
     if about == job:

@@ -112,11 +112,27 @@ def test_a_style_is_taught_shown_side_by_side_and_used_in_the_chat(
     expect(report.locator(".answered")).to_have_count(10)
     expect(report.locator(".curves svg")).to_have_count(2)
     expect(page.locator("#lesson-rows")).to_be_hidden()
+    judge_blind(page)
     page.get_by_role("tab").nth(TABS.index("chat")).click()
     choose(page, "chat-model", "Rosewood")
     send(page, "Do you sell honey?")
     answer = page.locator("#conversation .bot.message").last
     expect(answer).to_contain_text("Your Rosewood team", timeout=READY_MS)
+
+
+def judge_blind(page: Page) -> None:
+    """Ten pairs; the verdict comes after the last, and adds up."""
+    page.get_by_role("button", name="Judge blind").click()
+    pair, said = page.locator("#blind-pair"), page.locator("#blind-said")
+    for number in range(1, 11):
+        expect(pair).to_contain_text(f"{number} of 10.")
+        expect(said).to_be_empty()
+        page.locator("#blind-equal" if number == 10 else "#blind-a").click()
+    expect(said).to_contain_text("1 equal. That")
+    counts = [int(count) for count in re.findall(r"(\d+) times", said.inner_text())]
+    assert sum(counts) == 9
+    page.locator("#blind-again").click()
+    expect(pair).to_contain_text("1 of 10.")
 
 
 def test_another_goal_reads_the_same_table_anew(shared_app: App, new_page: Callable[..., Page]) -> None:
