@@ -96,6 +96,8 @@ def with_lora(model: Any, settings: LoraSettings, fresh: Sequence[str] = (), tas
     import torch
     from peft import LoraConfig, get_peft_model
 
+    from .dropout import with_fast_dropout
+
     torch.manual_seed(settings.seed)
     config = LoraConfig(
         task_type=task,
@@ -105,7 +107,7 @@ def with_lora(model: Any, settings: LoraSettings, fresh: Sequence[str] = (), tas
         target_modules="all-linear",
         modules_to_save=list(fresh) or None,
     )
-    return get_peft_model(model, config)
+    return with_fast_dropout(get_peft_model(model, config))
 
 
 def train(
