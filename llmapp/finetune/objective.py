@@ -6,7 +6,8 @@ Knows token ids, a torch model and losses. Does not know steps, checkpoints, row
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..tasks.metrics import score
-from .batching import Encoded, Example, aligned, class_weights, padded
+from .batching import Encoded, Example, class_weights, padded
 
 if TYPE_CHECKING:
     import torch
@@ -171,14 +172,27 @@ def answer_losses(model: Any, rows: Sequence[Example]) -> NDArray[np.float64]:
 def _answered(model: Any, rows: Sequence[Example]) -> tuple[torch.Tensor, torch.Tensor]:
     """Logits before each token of the answers and those tokens, shapes (tokens, vocabulary) and (tokens,), row by row.
 
-    Answers end side by side and the head computes nothing before the first of them: most of its work is spared
-    where prompts are longer than answers.
+    Nothing else goes through the head. What fills a row up stands behind it, where no token of it looks, so that the
+    rows need no mask.
     """
     import torch
 
-    tokens = [row.answer_tokens for row in rows]
-    most = max(tokens)
-    logits = model(**aligned([row.ids for row in rows], model), logits_to_keep=most + 1, use_cache=False).logits
-    kept = [logits[i, most - count : most] for i, count in enumerate(tokens)]
+    given = padded([row.ids for row in rows], model)["input_ids"]
+    before = torch.zeros(given.shape, dtype=torch.bool, device=given.device)
+    for kept, row in zip(before, rows, strict=True):
+        kept[row.start - 1 : len(row.ids) - 1] = True
+    with _looking(model, before):
+        logits = model(input_ids=given, use_cache=False).logits[0]
     truth = [token for row in rows for token in row.ids[row.start :]]
-    return torch.cat(kept).float(), torch.tensor(truth, device=logits.device)
+    return logits.float(), torch.tensor(truth, device=logits.device)
+
+
+@contextmanager
+def _looking(model: Any, positions: torch.Tensor) -> Iterator[None]:
+    """The model's head computes at these positions alone, as if they were one row."""
+    head = model.get_output_embeddings()
+    hook = head.register_forward_pre_hook(lambda _, given: (given[0][positions][None],))
+    try:
+        yield
+    finally:
+        hook.remove()
