@@ -7,7 +7,7 @@ CPU_INDEX := $(if $(CPU),--extra-index-url https://download.pytorch.org/whl/cpu)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(CPU_INDEX) -c constraints.txt
 CHROMIUM_HINT := apt-get update && apt-get install -y --no-install-recommends chromium fonts-noto-cjk
 
-.PHONY: run test check fix bench bench-chat browser lock readme chromium clean
+.PHONY: run test check fix bench bench-chat bench-train browser lock readme chromium clean
 
 run: $(VENV)/.run-ready            ## start the app and open the page
 	@$(BIN)/python app.py $(ARGS)
@@ -34,6 +34,9 @@ bench: $(VENV)/.dev-ready          ## every benchmark there is; each prints one 
 
 bench-chat: $(VENV)/.dev-ready     ## the running server beside bare model.generate
 	@$(BIN)/python -m benchmarks.bench_chat
+
+bench-train: $(VENV)/.dev-ready    ## how fast a training learns, beside the usual trainers
+	@$(BIN)/python -m benchmarks.bench_train $(ARGS)
 
 lock: $(VENV)/.dev-ready           ## write constraints.txt anew from the direct pins
 	@$(INSTALL) uv

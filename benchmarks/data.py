@@ -98,8 +98,8 @@ WORDS_OF_A_SUMMARY = 3
 WORDS_OF_AN_ARTICLE, WORDS_OF_AN_ABSTRACT = 1000, 30
 
 
-def debian_descriptions(cache: Path = CACHE) -> list[Summarized]:
-    """Descriptions of 60 words and more of Debian 12's packages, on one line, with their short ones; no text twice.
+def debian_descriptions(cache: Path = CACHE, words: int = WORDS_OF_A_DESCRIPTION) -> list[Summarized]:
+    """Descriptions of `words` and more of Debian 12's packages, on one line, with their short ones; no text twice.
 
     By Debian's maintainers, each under the licence of its package: to test with, not to ship.
     """
@@ -108,7 +108,7 @@ def debian_descriptions(cache: Path = CACHE) -> list[Summarized]:
         head, _, body = entry.partition("\nDescription-en: ")
         summary, *lines = body.rstrip("\n").split("\n")
         text = " ".join(" ".join(line for line in lines if line != " .").split())
-        if len(text.split()) >= WORDS_OF_A_DESCRIPTION and len(summary.split()) >= WORDS_OF_A_SUMMARY:
+        if len(text.split()) >= words and len(summary.split()) >= WORDS_OF_A_SUMMARY:
             name = head.partition("Package: ")[2].partition("\n")[0]
             found.setdefault(text_key(text), Summarized(name, text, summary))
     return list(found.values())

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -24,7 +25,15 @@ BUILD = ROOT / "build"
 
 def machine() -> str:
     """Processor and cores."""
-    return f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+    return f"{_processor() or platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+
+
+def _processor() -> str:
+    """Its name, where the system keeps one to read."""
+    with suppress(OSError):
+        found = re.search(r"^model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
+        return found[1].strip() if found else ""
+    return ""
 
 
 def catalog() -> Catalog:

@@ -88,18 +88,13 @@ Phase = Literal["rehearsing", "training"]
 Report = Callable[[Phase | Rehearsal | Step | Look], None]
 
 
-def with_lora(model: Any, settings: LoraSettings, fresh: Sequence[str] = (), task: str = "SEQ_CLS") -> Any:
-    """The model with LoRA on every linear layer; what is `fresh`, a new head, learns whole; the rest is frozen.
-
-    `task` is peft's name for what it does: SEQ_CLS sorts, CAUSAL_LM writes.
+def lora_config(settings: LoraSettings, fresh: Sequence[str] = (), task: str = "SEQ_CLS") -> Any:
+    """LoRA on every linear layer; what is `fresh`, a new head, learns whole. `task` is peft's name for what it does:
+    SEQ_CLS sorts, CAUSAL_LM writes.
     """
-    import torch
-    from peft import LoraConfig, get_peft_model
+    from peft import LoraConfig
 
-    from .dropout import with_fast_dropout
-
-    torch.manual_seed(settings.seed)
-    config = LoraConfig(
+    return LoraConfig(
         task_type=task,
         r=settings.rank,
         lora_alpha=settings.alpha,
@@ -107,7 +102,17 @@ def with_lora(model: Any, settings: LoraSettings, fresh: Sequence[str] = (), tas
         target_modules="all-linear",
         modules_to_save=list(fresh) or None,
     )
-    return with_fast_dropout(get_peft_model(model, config))
+
+
+def with_lora(model: Any, settings: LoraSettings, fresh: Sequence[str] = (), task: str = "SEQ_CLS") -> Any:
+    """The model with that LoRA, which learns; the rest is frozen."""
+    import torch
+    from peft import get_peft_model
+
+    from .dropout import with_fast_dropout
+
+    torch.manual_seed(settings.seed)
+    return with_fast_dropout(get_peft_model(model, lora_config(settings, fresh, task)))
 
 
 def train(
