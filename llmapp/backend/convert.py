@@ -10,28 +10,23 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import struct
-import subprocess
 import sys
-import tempfile
-import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SourceError
+from .child import be_child, run_child
 from .disk import check_room, disk_errors, sync_file, sync_folder
 from .gguf_families import Place, config_of, places_of, rows_of_heads, special_ids
 from .gguf_file import GgufFile
 from .gguf_tokenizer import write_tokenizer
-from .progress import Meter, Progress, Report
-from .waiting import in_background
+from .progress import Meter, Report
+from .tensors import Planned, write_tensors
 
-NICENESS = 5
 FP32_BYTES = 4
 
 
@@ -44,49 +39,13 @@ def convert_gguf(gguf: Path, target: Path, report: Report) -> None:
     """
     if target.exists():
         return
-    command = [sys.executable, "-m", "llmapp.backend.convert", str(gguf.absolute()), str(target.absolute())]
-    with tempfile.TemporaryFile() as log:
-        with _child(command, log) as child:
-            try:
-                last = _follow(child, report)
-                child.wait()
-            finally:
-                child.kill()
-                child.wait()
-                _clear(target)
-        log.seek(0)
-        trace = log.read().decode(errors="replace")
-    if child.returncode and not trace:
-        raise SourceError("gguf_killed", file=gguf.name)
-    if child.returncode:
-        raise RuntimeError(f"the converter failed:\n{trace}")
-    report(replace(last, done=last.total))
-
-
-def _child(command: list[str], log: IO[bytes]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        command,
-        cwd=Path(__file__).parents[2],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=log,
-        encoding="utf-8",
-    )
-
-
-def _follow(child: subprocess.Popen[str], report: Report) -> Progress:
-    """Pass on what the child says; where it is silent, say the last again, so that `report` can stop it."""
-    last, stop = Progress("converting"), threading.Event()
     try:
-        for line in in_background(lambda: iter(child.stdout or ()), stop):
-            said = json.loads(line) if line else asdict(last)
-            if "error" in said:
-                raise SourceError(said["error"], **said["values"])
-            last = Progress(**said)
-            report(last)
+        last = run_child("llmapp.backend.convert", (str(gguf.absolute()), str(target.absolute())), report)
     finally:
-        stop.set()
-    return last
+        _clear(target)
+    if last is None:
+        raise SourceError("gguf_killed", file=gguf.name)
+    report(replace(last, done=last.total))
 
 
 def _clear(target: Path) -> None:
@@ -127,29 +86,26 @@ def _write(file: GgufFile, folder: Path, report: Report) -> None:
 
 
 def _write_weights(file: GgufFile, places: Sequence[Place], path: Path, meter: Meter) -> None:
-    """One safetensors file, a piece of a tensor at a time: length of the table, the table, the values."""
-    table: dict[str, Any] = {"__metadata__": {"format": "pt"}}
-    at = 0
-    for place in places:
-        size = place.tensor.values * FP32_BYTES
-        shape = place.tensor.shape[:: -1 if place.change == "transposed" else 1]
-        table[place.name] = {"dtype": "F32", "shape": shape, "data_offsets": [at, at + size]}
-        at += size
-    text = json.dumps(table).encode()
-    text += b" " * (-len(text) % 8)  # values begin at a multiple of 8
+    """One safetensors file, a piece of a tensor at a time."""
+    planned = [
+        Planned(place.name, "F32", place.tensor.shape[:: -1 if place.change == "transposed" else 1]) for place in places
+    ]
     with path.open("wb") as out:
-        out.write(struct.pack("<Q", len(text)) + text)
-        for place in places:
-            for piece in _values(file, place):
-                out.write(piece.data)
-                meter.add(piece.nbytes)
+        write_tensors(out, planned, _counted(file, places, meter))
+
+
+def _counted(file: GgufFile, places: Sequence[Place], meter: Meter) -> Iterator[NDArray[np.float32]]:
+    for place in places:
+        for piece in _values(file, place):
+            yield piece
+            meter.add(piece.nbytes)
 
 
 def _values(file: GgufFile, place: Place) -> Iterator[NDArray[np.float32]]:
     """A tensor's values as transformers has them, in flat pieces."""
     tensor = place.tensor
     if place.change == "heads":
-        yield from file.values(tensor, rows_of_heads(file, tensor))
+        yield from file.values(tensor, rows_of_heads(file, tensor.name, tensor.shape[0]))
     elif place.change == "transposed":
         whole = np.concatenate(list(file.values(tensor))).reshape(tensor.shape)
         yield np.ascontiguousarray(whole.T).reshape(-1)
@@ -159,21 +115,6 @@ def _values(file: GgufFile, place: Place) -> Iterator[NDArray[np.float32]]:
         yield from file.values(tensor)
 
 
-def _main(gguf: Path, target: Path) -> int:
-    """The child: progress, and at most one error, as lines of JSON on stdout."""
-    if hasattr(os, "nice"):
-        os.nice(NICENESS)
-
-    def line(said: object) -> None:
-        print(json.dumps(said, default=str), flush=True)
-
-    try:
-        _convert(gguf, target, lambda progress: line(asdict(progress)))
-    except SourceError as problem:
-        line({"error": problem.code, "values": dict(problem.message.values)})
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(_main(Path(sys.argv[1]), Path(sys.argv[2])))
+    paths = Path(sys.argv[1]), Path(sys.argv[2])
+    sys.exit(be_child(lambda report: _convert(*paths, report)))

@@ -1,6 +1,7 @@
 """How the architectures of GGUF files look in transformers: config, tensor names, changes of values.
 
-llama.cpp's convert_hf_to_gguf.py wrote these files; each rule here undoes one of its own. Reads no values.
+llama.cpp's convert_hf_to_gguf.py wrote these files; each rule here undoes one of its own, and is read the other way
+round where a GGUF is written (`gguf_write`). Reads no values.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SourceError
-from .gguf_file import GgufFile, Tensor
+from .gguf_file import Facts, GgufFile, Tensor
 
 Change = Literal["", "heads", "minus_one", "transposed"]
 EMBEDDING, HEAD = "token_embd.weight", "output.weight"
@@ -44,6 +45,16 @@ GPT2_LAYER = {
     "ffn_up": "mlp.c_fc",
     "ffn_down": "mlp.c_proj",
 }
+SETTINGS = {
+    "embedding_length": "hidden_size",
+    "feed_forward_length": "intermediate_size",
+    "block_count": "num_hidden_layers",
+    "attention.head_count": "num_attention_heads",
+    "attention.head_count_kv": "num_key_value_heads",
+    "attention.key_length": "head_dim",
+    "context_length": "max_position_embeddings",
+    "attention.layer_norm_rms_epsilon": "rms_norm_eps",
+}
 OUTER = {EMBEDDING: "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight"}
 GPT2_OUTER = {
     EMBEDDING: "transformer.wte.weight",
@@ -71,7 +82,7 @@ class Family:
     layers: str
     layer: Mapping[str, str]
     change: Callable[[str], Change]
-    config: Callable[[GgufFile], dict[str, Any]]
+    config: Callable[[Facts], dict[str, Any]]
 
 
 def family_of(file: GgufFile) -> Family:
@@ -112,7 +123,8 @@ def places_of(file: GgufFile) -> list[Place]:
 
     Raises SourceError where a tensor is missing or has no place: better no model than a wrong one.
     """
-    family, names = family_of(file), dict(_names(file))
+    family = family_of(file)
+    names = dict(names_of(family, _setting(file, "block_count")))
     for name in (*names, *file.tensors):
         if name not in names or (name not in file.tensors and name != HEAD):
             architecture = file.setting("general.architecture")
@@ -120,18 +132,18 @@ def places_of(file: GgufFile) -> list[Place]:
     return [Place(tensor, names[name], family.change(name)) for name, tensor in file.tensors.items()]
 
 
-def rows_of_heads(file: GgufFile, tensor: Tensor) -> NDArray[np.intp]:
-    """The order of rows that undoes "heads": in each head, the even rows and then the odd ones."""
-    key = "attention.head_count_kv" if ".attn_k." in tensor.name else "attention.head_count"
+def rows_of_heads(file: Facts, name: str, rows: int) -> NDArray[np.intp]:
+    """The order of a tensor's rows that undoes "heads": in each head, the even rows and then the odd ones."""
+    key = "attention.head_count_kv" if ".attn_k." in name else "attention.head_count"
     heads = _setting(file, key, _setting(file, "attention.head_count"))
-    return np.arange(tensor.shape[0]).reshape(heads, -1, 2).swapaxes(1, 2).reshape(-1)
+    return np.arange(rows).reshape(heads, -1, 2).swapaxes(1, 2).reshape(-1)
 
 
-def _names(file: GgufFile) -> Iterator[tuple[str, str]]:
-    family = family_of(file)
+def names_of(family: Family, layers: int) -> Iterator[tuple[str, str]]:
+    """Every tensor that a file of so many layers can hold: its name there, and in transformers."""
     yield from family.outer.items()
     yield HEAD, "lm_head.weight"
-    for number in range(_setting(file, "block_count")):
+    for number in range(layers):
         for inside, name in family.layer.items():
             yield f"{LAYER}{number}.{inside}", f"{family.layers}.{number}.{name}"
 
@@ -140,35 +152,29 @@ def _with(ending: str, names: Mapping[str, str]) -> dict[str, str]:
     return {f"{inside}.{ending}": f"{name}.{ending}" for inside, name in names.items()}
 
 
-def _setting(file: GgufFile, key: str, default: Any = None) -> Any:
+def _setting(file: Facts, key: str, default: Any = None) -> Any:
     return file.setting(f"{file.setting('general.architecture')}.{key}", default)
 
 
-def _unknown(file: GgufFile, key: str, value: object) -> SourceError:
+def _unknown(file: Facts, key: str, value: object) -> SourceError:
     full = f"{file.setting('general.architecture')}.{key}"
     return SourceError("gguf_setting", file=file.path.name, key=full, value=value)
 
 
-def _decoder(model_type: str) -> Callable[[GgufFile], dict[str, Any]]:
-    def config(file: GgufFile) -> dict[str, Any]:
+def _decoder(model_type: str) -> Callable[[Facts], dict[str, Any]]:
+    def config(file: Facts) -> dict[str, Any]:
         heads = _setting(file, "attention.head_count")
-        return {
-            "model_type": model_type,
-            "hidden_size": _setting(file, "embedding_length"),
-            "intermediate_size": _setting(file, "feed_forward_length"),
-            "num_hidden_layers": _setting(file, "block_count"),
-            "num_attention_heads": heads,
-            "num_key_value_heads": _setting(file, "attention.head_count_kv", heads),
-            "head_dim": _setting(file, "attention.key_length", _setting(file, "embedding_length") // heads),
-            "max_position_embeddings": _setting(file, "context_length"),
-            "rms_norm_eps": _setting(file, "attention.layer_norm_rms_epsilon"),
-            "rope_parameters": _rope(file),
+        usual = {
+            "attention.head_count_kv": heads,
+            "attention.key_length": _setting(file, "embedding_length") // heads,
         }
+        said = {name: _setting(file, key, usual.get(key)) for key, name in SETTINGS.items()}
+        return {"model_type": model_type, **said, "rope_parameters": _rope(file)}
 
     return config
 
 
-def _rope(file: GgufFile) -> dict[str, Any]:
+def _rope(file: Facts) -> dict[str, Any]:
     scaling = _setting(file, "rope.scaling.type", "none")
     angles = {"rope_type": "default", "rope_theta": _setting(file, "rope.freq_base", 10000.0)}
     if scaling == "linear":
@@ -178,7 +184,7 @@ def _rope(file: GgufFile) -> dict[str, Any]:
     return angles
 
 
-def _gemma3(file: GgufFile) -> dict[str, Any]:
+def _gemma3(file: Facts) -> dict[str, Any]:
     """Gemma 3's text half; numbers a GGUF does not hold are those of llama.cpp's gemma3 loader.
 
     Every sixth layer sees everything; the others a window, with rotary angles of their own, never scaled.
@@ -203,7 +209,7 @@ def _gemma3(file: GgufFile) -> dict[str, Any]:
     }
 
 
-def _gpt2(file: GgufFile) -> dict[str, Any]:
+def _gpt2(file: Facts) -> dict[str, Any]:
     return {
         "model_type": "gpt2",
         "n_positions": _setting(file, "context_length"),

@@ -41,13 +41,11 @@ class Tensor:
         return math.prod(self.shape)
 
 
-class GgufFile:
-    """One GGUF file: its metadata by key, its tensors by name."""
+class Facts:
+    """What a GGUF file says about itself, or one that is yet to be written: its metadata by key."""
 
-    def __init__(self, path: Path) -> None:
-        """Reads all but the tensors' values. Raises SourceError for what is no GGUF, cut or damaged."""
-        self.path = path
-        self.metadata, self.tensors = _read(path)
+    def __init__(self, path: Path, metadata: Mapping[str, Any]) -> None:
+        self.path, self.metadata = path, metadata
 
     def setting(self, key: str, default: Any = None) -> Any:
         """One value of the metadata. Raises SourceError where there is neither a value nor a default."""
@@ -55,6 +53,15 @@ class GgufFile:
         if value is None:
             raise SourceError("gguf_silent", file=self.path.name, key=key)
         return value
+
+
+class GgufFile(Facts):
+    """One GGUF file: its metadata by key, its tensors by name."""
+
+    def __init__(self, path: Path) -> None:
+        """Reads all but the tensors' values. Raises SourceError for what is no GGUF, cut or damaged."""
+        metadata, self.tensors = _read(path)
+        super().__init__(path, metadata)
 
     def values(self, tensor: Tensor, rows: NDArray[np.intp] | None = None) -> Iterator[NDArray[np.float32]]:
         """A tensor's values as flat pieces, in order; `rows` gives another order of its rows.
