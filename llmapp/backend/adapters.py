@@ -64,7 +64,7 @@ def attach(loaded: Loaded, folder: Path, name: str) -> View:
     Reads `adapter_config.json`, `adapter_model.safetensors` and the labels of `card.json`, nothing else. Raises
     BadInput for pickles, other methods than LoRA, and weights that do not fit this base.
     """
-    settings = _settings(folder)
+    settings = lora_settings(folder)
     weights = _weights(folder, str(loaded.base.model.device))
     if settings.get("task_type") == "SEQ_CLS":
         labels = _labels(folder, weights, loaded.base)
@@ -81,7 +81,8 @@ def detach(loaded: Loaded, name: str) -> None:
     del loaded.views[name]
 
 
-def _settings(folder: Path) -> Mapping[str, Any]:
+def lora_settings(folder: Path) -> Mapping[str, Any]:
+    """`adapter_config.json` of a folder. Raises BadInput for pickles and for other methods than LoRA."""
     pickles = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLES)
     if pickles:
         raise BadInput("adapter_pickle", adapter=folder.name, file=pickles[0])

@@ -2,6 +2,7 @@
 
 Two kinds: byte-level pairs ("gpt2" in the file) and Gemma's SentencePiece pairs ("llama"). Text is cut before
 merging as each model was trained; llama.cpp names that way in `tokenizer.ggml.pre`. Does not know weights.
+`gguf_vocabulary` goes the other way, by the same table of cuts.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ CUTS = {
     "smollm": Cut(_one_after_the_other({"type": "Digits", "individual_digits": True}, BYTES)),
     "qwen2": Cut(_one_after_the_other(QWEN_CUT, {**BYTES, "use_regex": False}), {"type": "NFC"}),
 }
+GEMMA_SPACES = {"type": "Replace", "pattern": {"String": " "}, "content": SPACE}
 PAIRS = {
     "type": "BPE",
     "dropout": None,
@@ -102,7 +104,7 @@ def _gemma_frame(file: GgufFile) -> tuple[dict[str, Any], list[str]]:
     space, split = {"String": " "}, "MergedWithPrevious"
     steps = [{"type": "Replace", "pattern": {"String": SPACE}, "content": " "}]
     return {
-        "normalizer": {"type": "Replace", "pattern": space, "content": SPACE},
+        "normalizer": GEMMA_SPACES,
         "pre_tokenizer": {"type": "Split", "pattern": space, "behavior": split, "invert": False},
         "decoder": {"type": "Sequence", "decoders": [*steps, {"type": "ByteFallback"}, {"type": "Fuse"}]},
         "model": PAIRS | {"unk_token": "<unk>", "fuse_unk": True, "byte_fallback": True},

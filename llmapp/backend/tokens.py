@@ -91,7 +91,7 @@ class Tokens:
     def wording(self, turns: Sequence[Turn]) -> str | list[dict[str, str]]:
         """How turns are put to this model: messages for its chat template, or the text of a base that has none."""
         if not self.tokenizer.chat_template:
-            return _plain(turns)
+            return plain(turns)
         return [{"role": turn.role, "content": turn.text} for turn in turns]
 
     def answer(self, text: str) -> list[int]:
@@ -110,7 +110,7 @@ class Tokens:
         if self.model.kind != "causal":
             return tuple(self.encode("\n\n".join(turn.text for turn in prompt), special=True))
         if not self.tokenizer.chat_template:
-            return tuple(self.encode(_plain(prompt), special=True))
+            return tuple(self.encode(plain(prompt), special=True))
         *before, last = prompt
         if last.role == "assistant" and before:
             return (*self._templated(before), *self.encode(last.text))
@@ -121,7 +121,7 @@ class Tokens:
         from jinja2 import TemplateError
 
         problem: Exception | None = None
-        for tried in (turns, _without_system(turns)):
+        for tried in (turns, without_system(turns)):
             messages = self.wording(tried)
             try:
                 with self._lock:
@@ -134,7 +134,7 @@ class Tokens:
         raise BadInput("template_refused", model=self.model.name, problem=str(problem)) from problem
 
 
-def _without_system(turns: Sequence[Turn]) -> list[Turn]:
+def without_system(turns: Sequence[Turn]) -> list[Turn]:
     """The same turns with what the system said at the head of the first one that follows."""
     said = "\n\n".join(turn.text for turn in turns if turn.role == "system")
     rest = [turn for turn in turns if turn.role != "system"]
@@ -143,7 +143,7 @@ def _without_system(turns: Sequence[Turn]) -> list[Turn]:
     return [Turn(rest[0].role, f"{said}\n\n{rest[0].text}"), *rest[1:]]
 
 
-def _plain(turns: Sequence[Turn]) -> str:
+def plain(turns: Sequence[Turn]) -> str:
     """A conversation as text that a base model can go on from."""
     text = "\n\n".join(PLAIN_ROLES[turn.role] + turn.text for turn in turns)
     return text if turns[-1].role == "assistant" else f"{text}\n\nAssistant:"

@@ -12,7 +12,7 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -108,13 +108,25 @@ def report(supervisor: Supervisor, given: argparse.Namespace, _: AppSettings) ->
     return 0
 
 
-def export(supervisor: Supervisor, given: argparse.Namespace, _: AppSettings) -> int:
-    """Write the adapter of a training as a zip file; prints its place."""
-    made = supervisor.report(given.id, ONE_PERSON).get("files", {})
+def export(supervisor: Supervisor, given: argparse.Namespace, settings: AppSettings) -> int:
+    """Write a training's adapter, or the whole model, as a zip file; prints its place."""
+    report, result = supervisor.report(given.id, ONE_PERSON), supervisor.result_path(given.id, ONE_PERSON)
+    made = report.get("files", {})
     if "adapter" not in made:
         raise NotFound("job_no_file", job=given.id, file="adapter", files=", ".join(made) or "-")
-    print(shutil.copyfile(supervisor.result_path(given.id, ONE_PERSON) / made["adapter"], given.to or made["adapter"]))
+    path = result / made["adapter"] if given.form == "adapter" else _whole(given.form, result, report, settings)
+    print(shutil.copyfile(path, given.to or path.name))
     return 0
+
+
+def _whole(form: str, result: Path, report: Mapping[str, Any], settings: AppSettings) -> Path:
+    """The zip of the whole model in a form; made by a process of its own, as trainings are."""
+    from ..backend.sources import Sources
+    from .take_along import check_form, take_along
+
+    base = Catalog.read(HOME / "models").model(report["base"])
+    sources = Sources(settings.data_dir / "models", settings)
+    return take_along(check_form(form), result, report, base, sources, lambda _: None)
 
 
 def list_all(supervisor: Supervisor, _given: argparse.Namespace, _: AppSettings) -> int:
@@ -149,7 +161,9 @@ def _parser() -> argparse.ArgumentParser:
     begin.add_argument("--effort", default=EFFORTS[0], help=", ".join(EFFORTS))
     for name, does in (("status", status), ("watch", watch), ("stop", stop), ("resume", resume), ("report", report)):
         command(name, does)
-    command("export", export).add_argument("--to", default="", help=say("finetune.cli_to"))
+    out = command("export", export)
+    out.add_argument("--to", default="", help=say("finetune.cli_to"))
+    out.add_argument("--as", dest="form", default="adapter", help=say("finetune.cli_as", forms="adapter, merged, gguf"))
     command("list", list_all, of_one=False)
     return parser
 

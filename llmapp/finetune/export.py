@@ -18,6 +18,10 @@ from ..catalog import CARD, HubSource, Model
 TEXT = "{text}"
 """Stands for a person's text in what a model is asked."""
 SCRIPT, ABOUT = "predict.py", "README.md"
+ROUNDED = (
+    "It was taught, and those figures were found, on the base rounded to 4 bits. Here what it learned is merged into\n"
+    "the base's own weights, before they were rounded: an answer may differ in a word."
+)
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -60,25 +64,40 @@ def _prompt(turns: Sequence[Mapping[str, str]] | str) -> dict[str, str]:
 
 def about(card: Mapping[str, Any], base: Model) -> str:
     """What it is, how good it is, and what it was made of."""
-    report = card["report"]
-    before, after = report["before"], report["after"]
-    known = {name: report[name] for name in ("test_rows", "train_rows", "steps", "sha256")} | {
-        "name": card["name"],
-        "base": base.name,
-        "licence": base.licence,
-        "licence_url": base.licence_url,
-    }
     if not card["labels"]:
-        exact = {f"exact_{name}": f"{side['exact']:.1%}" for name, side in (("before", before), ("after", after))}
-        return _filled("about_writing", **known, before=f"{before['chrf']:.1f}", after=f"{after['chrf']:.1f}", **exact)
+        return _filled("about_writing", **_known(card, base), **_likeness(card))
+    before, after = card["report"]["before"], card["report"]["after"]
     return _filled(
         "about",
-        **known,
+        **_known(card, base),
         labels=", ".join(card["labels"]),
         after=f"{after['accuracy']:.1%}",
         macro_f1=f"{after['macro_f1']:.1%}",
         before=f"{before['accuracy']:.1%}",
     )
+
+
+def about_whole(form: str, card: Mapping[str, Any], base: Model) -> str:
+    """The same of a model that learned to write, with its base merged in ("merged", "gguf"), and how it is used."""
+    in_4bit = card["report"]["precision"] == "4-bit"
+    return _filled(
+        f"about_{form}", **_known(card, base), **_likeness(card), rounded=f"\n{ROUNDED}\n" if in_4bit else ""
+    )
+
+
+def _known(card: Mapping[str, Any], base: Model) -> dict[str, Any]:
+    return {name: card["report"][name] for name in ("test_rows", "train_rows", "steps", "sha256")} | {
+        "name": card["name"],
+        "base": base.name,
+        "licence": base.licence,
+        "licence_url": base.licence_url,
+    }
+
+
+def _likeness(card: Mapping[str, Any]) -> dict[str, str]:
+    sides = {name: card["report"][name] for name in ("before", "after")}
+    exact = {f"exact_{name}": f"{side['exact']:.1%}" for name, side in sides.items()}
+    return exact | {name: f"{side['chrf']:.1f}" for name, side in sides.items()}
 
 
 def _filled(template: str, **values: object) -> str:
