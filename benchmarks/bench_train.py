@@ -47,9 +47,11 @@ from llmapp.backend.tokens import Tokens
 from llmapp.finetune.batching import Encoded, Example
 from llmapp.finetune.course import compute
 from llmapp.finetune.goals import SORTER, WRITER, settings_for
+from llmapp.finetune.gradients import Gradients
 from llmapp.finetune.objective import Objective, Sorting, Writing, answer_losses, probabilities
 from llmapp.finetune.pairs import Pairs, encoded
 from llmapp.finetune.settings import LoraSettings
+from llmapp.finetune.told import Step
 from llmapp.finetune.train import WARMUP, WEIGHT_DECAY, _Run, lora_config, with_lora
 from llmapp.messages import message
 
@@ -95,9 +97,10 @@ def ours(task: Task, number_format: str = "float32") -> Ran:
     loaded = task.base()
     model = with_lora(loaded.model, task.settings, loaded.fresh, task.kind)
     with tempfile.TemporaryDirectory() as place:
-        run = _Run(model, task.objective, task.settings, task.steps, Path(place), number_format)
+        gradients = Gradients(model, task.objective, number_format, lambda _: None)
+        run = _Run(model, task.objective, task.settings, task.steps, Path(place), gradients)
         began = time.perf_counter()
-        rows = sum(run.forward().rows for _ in range(task.steps))
+        rows = sum(step.rows for _ in range(task.steps) if isinstance(step := run.forward(), Step))
         seconds = time.perf_counter() - began
     return Ran(rows / seconds, *task.score(model))
 

@@ -6,7 +6,6 @@ ends as a code in the status, with the traceback in log.txt. Does not know the p
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import traceback
@@ -33,6 +32,8 @@ NICE = 10
 BELOW_NORMAL = 0x4000
 """BELOW_NORMAL_PRIORITY_CLASS of Windows' SetPriorityClass."""
 OOM_SCORE = 500
+RESERVE_BYTES = 64 << 10
+"""Room on the disk for the last words of a job that fills it."""
 
 
 def finetune(work: Work) -> Outcome:
@@ -119,12 +120,17 @@ def _do_queued(job: JobFolder, kinds: Mapping[str, Kind]) -> None:
 
 
 def _do(held: HeldJob, kinds: Mapping[str, Kind]) -> None:
+    reserve = held.folder.path / "reserve"
     try:
+        reserve.write_bytes(os.urandom(RESERVE_BYTES))
         work = kinds.get(held.status.kind)
         if work is None:
             raise BadInput("job_kind", kind=held.status.kind)
-        held.state(work(Work(held)), pid=None)
+        outcome = work(Work(held))
+        reserve.unlink()
+        held.state(outcome, pid=None)
     except Exception as problem:
+        reserve.unlink(missing_ok=True)
         traceback.print_exc()
         sys.stderr.flush()
         held.state("failed", pack_error(_said(problem)), pid=None)
@@ -132,11 +138,14 @@ def _do(held: HeldJob, kinds: Mapping[str, Kind]) -> None:
 
 def _said(problem: Exception) -> LlmappError:
     """The error with a sentence for what went wrong; what nobody foresaw is called a bug."""
+    from .backend.disk import is_full
+    from .backend.memory import ran_out
+
     if isinstance(problem, LlmappError):
         return problem
-    if isinstance(problem, MemoryError):
+    if ran_out(problem):
         return OutOfMemory("job_memory")
-    if isinstance(problem, OSError) and problem.errno == errno.ENOSPC:
+    if is_full(problem):
         return CanNotRun("job_disk_full")
     return LlmappError("job_bug", problem=f"{type(problem).__name__}: {problem}"[:300])
 

@@ -50,6 +50,13 @@ def disk_errors(name: str, folder: Path) -> Iterator[None]:
         raise SourceError("source_disk_problem", file=name, problem=str(problem)) from problem
 
 
+def is_full(problem: Exception) -> bool:
+    """True where a disk without room, or a quota, was the problem; safetensors says so in words alone."""
+    if isinstance(problem, OSError):
+        return problem.errno in FULL
+    return type(problem).__name__ == "SafetensorError" and any(f"(os error {code})" in str(problem) for code in FULL)
+
+
 def sync_file(path: Path) -> None:
     """Wait until a file's bytes are on the disk."""
     with path.open("rb+") as file:

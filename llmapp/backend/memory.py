@@ -100,14 +100,14 @@ def in_words(model: Model, work: Callable[[], T]) -> T:
     try:
         return work()
     except (RuntimeError, MemoryError) as problem:
-        if not _ran_out(problem):
+        if not ran_out(problem):
             raise
     give_back()  # out here nothing holds on to what the failed work had in its hands
     raise OutOfMemory("memory_ran_out", model=model.name)
 
 
-def _ran_out(problem: Exception) -> bool:
-    """torch.OutOfMemoryError from a card, a plain RuntimeError from the allocator of the processor."""
+def ran_out(problem: Exception) -> bool:
+    """True for torch.OutOfMemoryError from a card, and the plain RuntimeError from the allocator of the processor."""
     kind, said = type(problem).__name__, str(problem)
     return kind in ("OutOfMemoryError", "MemoryError") or "can't allocate memory" in said or "out of memory" in said
 

@@ -6,11 +6,12 @@ Knows files only: no pickle, no model. A kill in the middle of a save leaves the
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from ..backend.disk import sync_file, sync_folder
 
 KEPT = 2
 
@@ -22,19 +23,17 @@ class Checkpoints:
         self._folder = folder
 
     def save(self, step: int, tensors: Mapping[str, Any], state: Mapping[str, Any]) -> None:
-        """Write aside, sync, rename, then drop what is older."""
-        from safetensors.torch import save_file
-
+        """Write aside, sync, rename, then drop what is older. What could not be written takes no room."""
         aside, final = self._folder / "new", self._folder / f"step-{step:08d}"
         shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, aside / "tensors.safetensors")
-        (aside / "state.json").write_text(json.dumps(state), encoding="utf-8")
-        for file in aside.iterdir():
-            with file.open("rb") as opened:
-                os.fsync(opened.fileno())
+        try:
+            _write(aside, tensors, state)
+        except Exception:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise
         shutil.rmtree(final, ignore_errors=True)
         aside.rename(final)
+        sync_folder(self._folder)
         for old in sorted(self._folder.glob("step-*"))[:-KEPT]:
             shutil.rmtree(old, ignore_errors=True)
 
@@ -51,3 +50,14 @@ class Checkpoints:
             except (OSError, ValueError, KeyError, SafetensorError):
                 continue
         return None
+
+
+def _write(folder: Path, tensors: Mapping[str, Any], state: Mapping[str, Any]) -> None:
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True)
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / "tensors.safetensors")
+    (folder / "state.json").write_text(json.dumps(state), encoding="utf-8")
+    for file in folder.iterdir():
+        sync_file(file)
+    sync_folder(folder)

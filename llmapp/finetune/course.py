@@ -22,7 +22,7 @@ from ..messages import message
 from ..settings import AppSettings
 from ..tasks.watch import Watch
 from .rehearsal import Rehearsal
-from .train import Look, Phase, Step
+from .told import Broke, Halved, Look, Step, Told
 
 ADAPTER = "adapter"
 """The folder of an adapter in the result, until it is handed over."""
@@ -89,7 +89,7 @@ class Teller:
         self._losses: list[float] = []
         self._best = -math.inf
 
-    def __call__(self, seen: Phase | Rehearsal | Step | Look) -> None:
+    def __call__(self, seen: Told) -> None:
         if isinstance(seen, Step):
             self._step(seen)
         elif isinstance(seen, Look):
@@ -97,6 +97,10 @@ class Teller:
         elif isinstance(seen, Rehearsal):
             minutes = max(1, round(seen.seconds / 60))
             self._watch.say(message("training.rehearsed", minutes=minutes, gb=seen.peak_bytes / 1e9))
+        elif isinstance(seen, Halved):
+            self._watch.say(message("training.halved", rows=seen.rows))
+        elif isinstance(seen, Broke):
+            self._watch.say(message("training.broke", step=seen.step, kept=seen.kept, rate=seen.rate))
         else:
             self._watch.phase(seen)
 

@@ -16,7 +16,7 @@ from .batching import Encoded
 from .dataset import Rows, Split
 from .pairs import Pairs
 from .settings import LoraSettings
-from .train import Outcome
+from .told import Outcome
 
 MOST_ASKED = 200
 """Rows of the test that are answered, drawn by the seed; the rest of a large table's would take hours."""

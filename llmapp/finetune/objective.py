@@ -48,7 +48,10 @@ class Objective(Protocol):
         """Tokens of each row to learn from."""
 
     def loss(self, model: Any, chosen: Sequence[int]) -> torch.Tensor:
-        """Loss of some of the rows to learn from, positions in `lengths`; a scalar."""
+        """Mean loss of some of the rows to learn from, positions in `lengths`; a scalar."""
+
+    def weight(self, chosen: Sequence[int]) -> float:
+        """What the mean over these rows counts where means over several parts of a batch are added up."""
 
     def look(self, model: Any) -> Seen:
         """Score the rows kept for choosing, without dropout."""
@@ -83,6 +86,10 @@ class Sorting:
         truth = torch.tensor([self.rows.labels[i] for i in chosen], device=logits.device)
         weight = torch.tensor(self.weights, device=logits.device) if self.weights else None
         return torch.nn.functional.cross_entropy(logits.float(), truth, weight=weight)
+
+    def weight(self, chosen: Sequence[int]) -> float:
+        """Each row counts as its label does."""
+        return sum(self.weights[self.rows.labels[i]] for i in chosen) if self.weights else float(len(chosen))
 
     def look(self, model: Any) -> Seen:
         """Accuracy and macro-F1; the best state has most of the latter, then the lowest loss."""
@@ -120,6 +127,10 @@ class Writing:
 
         logits, truth = _answered(model, [self.rows[i] for i in chosen])
         return torch.nn.functional.cross_entropy(logits, truth)
+
+    def weight(self, chosen: Sequence[int]) -> float:
+        """Each token of the answers counts the same."""
+        return float(sum(self.rows[i].answer_tokens for i in chosen))
 
     def look(self, model: Any) -> Seen:
         """Perplexity of the answers; the best state has the lowest."""

@@ -17,7 +17,8 @@ from .baseline import Before
 from .evaluate import interval, mcnemar
 from .lesson import Lesson, Taught
 from .settings import LoraSettings
-from .train import Outcome, hash_of
+from .told import Outcome
+from .train import hash_of
 
 MOST_WRONG, MOST_SUSPECTED = 20, 50
 SUSPECT = 0.9

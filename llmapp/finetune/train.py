@@ -12,16 +12,18 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from ..errors import LlmappError
 from .batching import batches
 from .checkpoint import Checkpoints
+from .gradients import Gradients, computing
 from .objective import Objective
 from .rehearsal import Rehearsal, peak_bytes, seconds_of
 from .settings import LoraSettings
+from .told import Broke, Look, Outcome, Report, Step
 
 if TYPE_CHECKING:
     import torch
@@ -36,56 +38,6 @@ PATIENCE = 4
 SAVE_EVERY_S = 60.0
 KEPT_OF_A_WEIGHT = 3
 """What a training keeps beside each weight that learns: Adam's two moments, and the best state."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step was made: its loss, and the rows it saw."""
-
-    step: int
-    steps: int
-    loss: float
-    rows: int
-
-
-@dataclass(frozen=True)
-class Look:
-    """The rows kept for choosing were scored, as `objective.Seen` has it; `best` when no earlier state was as good."""
-
-    step: int
-    loss: float
-    scores: Mapping[str, float]
-    rank: Sequence[float]
-    best: bool
-    samples: Sequence[tuple[str, str]] = ()
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a training ended, its best state in the model. `finished` is False when it was told to stop.
-
-    `best` are the scores of that state on the rows kept for choosing. `seconds` counts all its sittings, less what a
-    crash took back; `peak_bytes` is the most memory it held in any.
-    """
-
-    steps: int
-    best_step: int
-    best: Mapping[str, float]
-    seconds: float
-    finished: bool
-    early: bool
-    rehearsal: Rehearsal | None = None
-    peak_bytes: int = 0
-
-    def cost(self) -> dict[str, Any]:
-        """Minutes and memory, as reckoned before and as it was: {"minutes", "peak_mb", "estimate": {...}}."""
-        told = self.rehearsal
-        reckoned = {"minutes": round(told.seconds / 60, 2), "peak_mb": told.peak_bytes // 10**6} if told else None
-        return {"minutes": round(self.seconds / 60, 2), "peak_mb": self.peak_bytes // 10**6, "estimate": reckoned}
-
-
-Phase = Literal["rehearsing", "training"]
-Report = Callable[[Phase | Rehearsal | Step | Look], None]
 
 
 def lora_config(settings: LoraSettings, fresh: Sequence[str] = (), task: str = "SEQ_CLS") -> Any:
@@ -128,21 +80,22 @@ def train(
     """Train a model made by `with_lora` for at most `steps`, going on from the newest checkpoint that is there.
 
     `compute` is the number format of the forward pass ("bfloat16", or float32 for exact). Leaves the best state in
-    the model, or the newest when told to stop. Raises LlmappError when the loss is no longer a number.
+    the model, or the newest when told to stop. A batch that memory is too short for is taken in parts. Where the loss
+    is no longer a number it ends with the best state; raises LlmappError where there is none, and OutOfMemory.
     """
-    run = _Run(model, objective, settings, steps, checkpoints, compute)
+    run = _Run(model, objective, settings, steps, checkpoints, Gradients(model, objective, compute, report))
     run.restore()
     if not run.step:
         report("rehearsing")
         for seen in run.rehearse():
             report(seen)
     report("training")
-    while run.step < steps and not run.early:
+    while run.step < steps and not (run.early or run.broke):
         if stop():
             run.save()
             return run.outcome(finished=False)
         report(run.forward())
-        if run.step % run.look_every == 0 or run.step == steps:
+        if not run.broke and (run.step % run.look_every == 0 or run.step == steps):
             report(run.look())
         run.save_in_time()
     run.save()
@@ -153,12 +106,6 @@ def train(
 def hash_of(data: Any) -> str:
     """Hex digest of anything JSON can hold."""
     return hashlib.sha256(json.dumps(data, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
-
-
-def _computing(model: Any, compute: str) -> Any:
-    import torch
-
-    return torch.autocast(model.device.type, getattr(torch, compute), enabled=compute != "float32")
 
 
 def _fill(weights: Mapping[str, torch.Tensor], values: Mapping[str, torch.Tensor]) -> None:
@@ -183,15 +130,15 @@ class _Run:
         settings: LoraSettings,
         steps: int,
         checkpoints: Path,
-        compute: str,
+        gradients: Gradients,
     ) -> None:
         import torch
 
         self.model, self.objective, self.settings, self.steps = model, objective, settings, steps
-        self.step, self.early = 0, False
+        self.step, self.early, self.broke = 0, False, False
         self.look_every = max(1, round(steps / min(LOOKS, max(LEAST_LOOKS, steps // STEPS_BETWEEN))))
         self._checkpoints = Checkpoints(checkpoints)
-        self._compute = compute
+        self._gradients = gradients
         self._plan = batches(objective.lengths, settings.batch, steps, settings.seed)
         self._weights = {name: p for name, p in model.named_parameters() if p.requires_grad}
         self._optimizer = torch.optim.AdamW(self._weights.values(), weight_decay=WEIGHT_DECAY)
@@ -218,35 +165,36 @@ class _Run:
     def _tried(self, step: int) -> float:
         """Seconds of the gradients of one step, which are thrown away."""
         began = time.monotonic()
-        self._gradients(self._plan[step])
+        if not math.isfinite(self._gradients.of(self._plan[step], step)):
+            raise self._nan()
         self._optimizer.zero_grad()
         return time.monotonic() - began
 
-    def _gradients(self, chosen: Sequence[int]) -> float:
-        """Loss of these rows; the weights have its gradients."""
+    def forward(self) -> Step | Broke:
+        """One step: loss of one batch, gradients, new weights. Weights that are no numbers are never taken."""
         import torch
 
-        self.model.train()
-        with _computing(self.model, self._compute):
-            loss = self.objective.loss(self.model, chosen)
-        if not math.isfinite(loss.item()):
-            raise LlmappError("training_nan", step=self.step + 1, rate=self.settings.learning_rate)
-        torch.autograd.backward(loss)
-        return loss.item()
-
-    def forward(self) -> Step:
-        """One step: loss of one batch, gradients, new weights."""
-        import torch
-
-        torch.manual_seed(self.settings.seed * 1_000_003 + self.step)
         chosen = self._plan[self.step]
-        loss = self._gradients(chosen)
+        loss = self._gradients.of(chosen, self.settings.seed * 1_000_003 + self.step)
+        norm = torch.nn.utils.clip_grad_norm_(self._weights.values(), CLIP).item()
+        if not math.isfinite(loss) or not math.isfinite(norm):
+            return self._break()
         self._optimizer.param_groups[0]["lr"] = self._learning_rate()
-        torch.nn.utils.clip_grad_norm_(self._weights.values(), CLIP)
         self._optimizer.step()
         self._optimizer.zero_grad()
         self.step += 1
         return Step(self.step, self.steps, loss, len(chosen))
+
+    def _break(self) -> Broke:
+        """The end of it, with the best state; an error where there is none yet."""
+        self._optimizer.zero_grad()
+        if not self._best:
+            raise self._nan()
+        self.broke = True
+        return Broke(self.step + 1, self._best_look.step, self.settings.learning_rate)
+
+    def _nan(self) -> LlmappError:
+        return LlmappError("training_nan", step=self.step + 1, rate=self.settings.learning_rate)
 
     def look(self) -> Look:
         """Score the rows kept for choosing; remember the weights when none were as good."""
@@ -260,13 +208,15 @@ class _Run:
         return look
 
     def _seen(self) -> Look:
-        with _computing(self.model, self._compute):
+        with computing(self.model, self._gradients.compute):
             seen = self.objective.look(self.model)
-        best = seen.rank > tuple(self._best_look.rank)
+        best = math.isfinite(seen.loss) and seen.rank > tuple(self._best_look.rank)
         return Look(self.step, seen.loss, seen.scores, seen.rank, best, seen.samples)
 
     def take_best(self) -> None:
         """Put the best state into the model."""
+        if not self._best:
+            raise self._nan()
         _fill(self._weights, self._best)
 
     def outcome(self, finished: bool) -> Outcome:
@@ -288,6 +238,7 @@ class _Run:
         tensors |= {f"best.{name}": tensor for name, tensor in self._best.items()}
         tensors |= {f"adam.{key}.{name}": adam[p][key] for name, p in self._weights.items() for key in adam.get(p, {})}
         position: dict[str, Any] = {"step": self.step, "stale_looks": self._stale_looks, "early": self.early}
+        position |= {"broke": self.broke, "parts": self._gradients.parts}
         position["seconds"] = time.monotonic() - self._began
         position["peak"] = max(self._peak, peak_bytes())
         position["rehearsal"] = asdict(self._rehearsal) if self._rehearsal else None
@@ -308,6 +259,7 @@ class _Run:
                 weight = self._weights[name]
                 self._optimizer.state[weight][key] = tensor if key == "step" else tensor.to(weight.device)
         self.step, self._stale_looks, self.early = state["step"], state["stale_looks"], state["early"]
+        self.broke, self._gradients.parts = state.get("broke", False), state.get("parts", 1)
         self._best_look = Look(**state["look"])
         self._began -= state["seconds"]
         self._peak = state.get("peak", 0)

@@ -7,6 +7,7 @@
   control/stop   is there when the work has been asked to stop
   worker.lock    held for as long as the worker lives: the lock, not the pid, says whether it is alive
   log.txt        the worker's output
+  reserve        a little room on the disk while it runs, so that the end can be written down where the disk is full
   link.json      the hash of the secret that opens it to who has the private link (`link.py`)
   checkpoints/   the work's own, to go on from
   result/        what it made; report.json says how well
@@ -16,6 +17,7 @@ Who holds `worker.lock` writes the status and the events, nobody else. Does not 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -40,6 +42,7 @@ VERSION = 1
 REPORT = "report.json"
 BEAT = "answering"
 """Beside the job folders: fresh while somebody is being answered (`rest.py`)."""
+LOG_TAIL = 8000
 ALIVE_CHECK_S = 5.0
 """How long to try for a lock that another process may hold for a moment, only to see whether it is free."""
 
@@ -112,11 +115,15 @@ def pack_error(error: LlmappError) -> dict[str, Any]:
 def write_json(path: Path, data: Any) -> None:
     """Write aside, sync, rename: a reader, or a crash, sees the old file or the new one."""
     aside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    with aside.open("w", encoding="utf-8") as file:
-        json.dump(data, file, ensure_ascii=False)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
+    try:
+        with aside.open("w", encoding="utf-8") as file:
+            json.dump(data, file, ensure_ascii=False)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except OSError:  # on a full disk half a file would keep others from being written
+        aside.unlink(missing_ok=True)
+        raise
 
 
 def sha256(path: Path) -> str:
@@ -203,6 +210,15 @@ class JobFolder:
         finally:
             lock.release()
 
+    def traceback(self) -> str:
+        """The last traceback in the worker's output, at most LOG_TAIL characters; empty where there is none."""
+        try:
+            log = (self.path / "log.txt").read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return ""
+        begun = log.rfind("Traceback (most recent call last)")
+        return log[begun:][-LOG_TAIL:] if begun >= 0 else ""
+
     def _events_backwards(self) -> Iterator[dict[str, Any]]:
         try:
             lines = (self.path / "events.jsonl").read_bytes().split(b"\n")
@@ -227,14 +243,17 @@ class HeldJob:
 
     def change(self, **values: Any) -> None:
         """Write the status with these fields changed."""
-        self.status = replace(self.status, updated=time.time(), **values)
-        write_json(self.folder.path / "status.json", asdict(self.status))
+        changed = replace(self.status, **{"updated": time.time(), **values})
+        write_json(self.folder.path / "status.json", asdict(changed))
+        self.status = changed
 
     def event(self, kind: str, message: Message | None = None, data: Mapping[str, Any] | None = None) -> None:
-        """Add one event: {"seq", "time", "kind"}, the data, and where there are words {"code", "values"}."""
+        """Add one event: {"seq", "time", "kind"}, the data, and where there are words {"code", "values"}.
+
+        Raises OSError where the disk is full.
+        """
         words = pack(message) if message else {}
-        self._seq += 1
-        event = {"seq": self._seq, "time": time.time(), "kind": kind, **(data or {}), **words}
+        event = {"seq": self._seq + 1, "time": time.time(), "kind": kind, **(data or {}), **words}
         line = json.dumps(event, ensure_ascii=False).encode() + b"\n"
         if self._torn:
             line = b"\n" + line
@@ -243,6 +262,9 @@ class HeldJob:
             self._torn = os.write(file, line) < len(line)
         finally:
             os.close(file)
+        if self._torn:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
+        self._seq += 1
 
     def state(self, state: State, error: Mapping[str, Any] | None = None, **values: Any) -> None:
         """Change the state: first among the events, so that who sees the new status finds all of them."""

@@ -16,8 +16,6 @@ import psutil
 
 from .job import write_json
 
-SAME_START_S = 5.0
-"""How far two readings of one process's start may lie apart: the clock they are counted from can be set."""
 END_S = 5.0
 """How long to wait for the end of what was killed."""
 
@@ -41,9 +39,9 @@ def start_process(
 def kill_family(pid: int, argument: str) -> None:
     """Kill a process and its children, if `argument` is among what it was started with: ids are used again."""
     with suppress(psutil.NoSuchProcess):
-        process = psutil.Process(pid)
-        if argument not in process.cmdline():
+        if not _lives(pid, argument):
             return
+        process = psutil.Process(pid)
         family = [process, *process.children(recursive=True)]
         for member in family:
             with suppress(psutil.NoSuchProcess):
@@ -52,15 +50,17 @@ def kill_family(pid: int, argument: str) -> None:
 
 
 class Starting:
-    """A note on disk of the one worker that has been started and does not hold the device yet."""
+    """A note on disk of the one worker that has been started and does not hold the device yet.
+
+    It names a process by its id and what it was started with, not by when: that moves with the clock.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def note(self, job: str, pid: int) -> None:
-        """This process was started for this job."""
-        with suppress(psutil.NoSuchProcess):
-            write_json(self._path, {"job": job, "pid": pid, "started": psutil.Process(pid).create_time()})
+    def note(self, job: str, pid: int, argument: str) -> None:
+        """This process was started for this job, with this among its arguments."""
+        write_json(self._path, {"job": job, "pid": pid, "argument": argument})
 
     def forget(self) -> None:
         """It holds the device, or gave up."""
@@ -69,12 +69,15 @@ class Starting:
     def under_way(self) -> bool:
         """True while there is a note and its process lives."""
         entry = self._read()
-        return bool(entry) and _lives(entry)
+        return bool(entry) and self._there(entry)
 
     def died(self) -> str:
         """The job of a process that ended before its note was forgotten, or nothing."""
         entry = self._read()
-        return str(entry["job"]) if entry and not _lives(entry) else ""
+        return str(entry["job"]) if entry and not self._there(entry) else ""
+
+    def _there(self, entry: Mapping[str, Any]) -> bool:
+        return "argument" in entry and _lives(int(entry["pid"]), str(entry["argument"]))
 
     def _read(self) -> dict[str, Any]:
         try:
@@ -83,10 +86,9 @@ class Starting:
             return {}
 
 
-def _lives(entry: Mapping[str, Any]) -> bool:
+def _lives(pid: int, argument: str) -> bool:
     try:
-        process = psutil.Process(int(entry["pid"]))
-        same = abs(process.create_time() - entry["started"]) < SAME_START_S
-        return same and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
+        process = psutil.Process(pid)
+        return argument in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
         return False

@@ -12,6 +12,7 @@ outlives the process that started it. Does not know what the work is: `command` 
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import secrets
@@ -22,13 +23,13 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from ..errors import BadInput, Busy, LlmappError, NotFound
+from ..errors import BadInput, Busy, CanNotRun, LlmappError, NotFound
 from ..messages import message
 from ..settings import AppSettings
 from .job import (
@@ -54,6 +55,7 @@ HOME = Path(__file__).parents[2]
 STOP_GRACE_S = 60.0
 """How long a worker that was asked to stop may take to save before it is ended."""
 DISPATCH_WAIT_S = 30.0
+MOMENT_S = 0.001
 NAME = "name.txt"
 """In a job's folder: what it is called, where that is not what it was asked for as."""
 _ID = re.compile(r"[0-9a-f]{12}-[0-9a-f]{8}")
@@ -117,6 +119,10 @@ class Supervisor:
     def events(self, job_id: str, owner: str, after: int = 0) -> list[dict[str, Any]]:
         """What happened since event number `after`: dictionaries of seq, time, kind and what `work.py` adds."""
         return self._job(job_id, owner).events(after)
+
+    def traceback(self, job_id: str, owner: str) -> str:
+        """Where in the program the last failure was, for who mends it; empty where nothing failed."""
+        return self._job(job_id, owner).traceback()
 
     def spec(self, job_id: str, owner: str) -> Mapping[str, Any]:
         """What was asked, as it was given to `start`."""
@@ -189,7 +195,7 @@ class Supervisor:
                 if held.status.state not in RESUMABLE:
                     raise Busy("job_not_resumable", job=job_id, state=message(f"job.{held.status.state}"))
                 job.withdraw_stop()
-                held.state("queued", pid=None)
+                held.state("queued", pid=None, updated=self._now())
             self._launch_next()
 
     def delete(self, job_id: str, owner: str) -> None:
@@ -265,7 +271,7 @@ class Supervisor:
 
         `files`: where each is, and what the person called it.
         """
-        now = time.time()
+        now = self._now()
         job_id = f"{int(now * 1000):012x}-{secrets.token_hex(4)}"
         aside = self._root / f".new-{job_id}"
         (aside / "data").mkdir(parents=True)
@@ -279,13 +285,26 @@ class Supervisor:
         aside.rename(self._root / job_id)
         return job_id
 
+    def _now(self) -> float:
+        """Seconds since 1970, after all there is: where the clock was set back, who comes last is still the last."""
+        latest = max((max(status.created, status.updated) for _, status in self._all()), default=0.0)
+        return max(time.time(), latest + MOMENT_S)
+
     def _settled(self, job: JobFolder) -> JobStatus:
-        """The status; if it says running while the lock is free, it is put right and the next job started."""
+        """The status; if it says running while the lock is free, it is put right and the next job started.
+
+        Where the disk is too full to write it down, what is told is true all the same.
+        """
         status = job.status()
         if status.state != "running" or job.alive():
             return status
-        self._bury(job, timeout=0)
-        self.dispatch()
+        try:
+            self._bury(job, timeout=0)
+            self.dispatch()
+        except OSError as problem:
+            if problem.errno != errno.ENOSPC:
+                raise
+            return replace(status, state="interrupted", error=pack_error(CanNotRun("job_disk_full")), pid=None)
         return job.status()
 
     def _bury(self, job: JobFolder, timeout: float) -> None:
@@ -327,7 +346,7 @@ class Supervisor:
     def _launch(self, job: JobFolder) -> None:
         environment = {**self._settings.environment(), "PYTHONUTF8": "1"}
         worker = start_process([*self._command, str(job.path)], HOME, environment, job.path / "log.txt")
-        self._start.note(job.id, worker.pid)
+        self._start.note(job.id, worker.pid, str(job.path))
         threading.Thread(target=self._watch, args=[worker, job], daemon=True).start()
 
     def _watch(self, worker: subprocess.Popen[bytes], job: JobFolder) -> None:

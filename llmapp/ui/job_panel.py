@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -188,13 +189,22 @@ def _state_html(services: Services, kind: Kind, status: JobStatus, owner: str, l
     if status.state == "done":
         return kind.draw(services.supervisor.report(status.id, owner), language)
     if status.problem:
-        return notice(status.problem.text(language), "bad") + notice(say("job.kept", language))
+        sentences = notice(status.problem.text(language), "bad") + notice(say("job.kept", language))
+        return sentences + _inside(services.supervisor.traceback(status.id, owner), status, language)
     if status.state in ("stopped", "interrupted"):
         return notice(say(f"job.{status.state}_at", language, step=status.step, steps=status.steps))
     if status.state == "queued":
         ahead = services.supervisor.ahead(status.id, owner)
         return notice(say("job.ahead", language, ahead=ahead)) + _may_close(language)
     return _progress(status, language) + _may_close(language)
+
+
+def _inside(trace: str, status: JobStatus, language: str) -> str:
+    """Where in the program it failed, folded: for who is asked for help."""
+    if not trace or status.state != "failed":
+        return ""
+    title = escape(say("job.inside", language))
+    return f"<details class='call trace'><summary>{title}</summary><pre>{escape(trace)}</pre></details>"
 
 
 def _progress(status: JobStatus, language: str) -> str:

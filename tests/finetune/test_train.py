@@ -18,7 +18,8 @@ from llmapp.finetune.adapter import Base, save, verify
 from llmapp.finetune.batching import Encoded
 from llmapp.finetune.objective import Sorting, probabilities
 from llmapp.finetune.settings import LoraSettings
-from llmapp.finetune.train import Look, Outcome, Step, train, with_lora
+from llmapp.finetune.told import Look, Outcome, Step
+from llmapp.finetune.train import train, with_lora
 from llmapp.messages import message
 
 from .conftest import opinions
