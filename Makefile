@@ -7,7 +7,7 @@ CPU_INDEX := $(if $(CPU),--extra-index-url https://download.pytorch.org/whl/cpu)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(CPU_INDEX) -c constraints.txt
 CHROMIUM_HINT := apt-get update && apt-get install -y --no-install-recommends chromium fonts-noto-cjk
 
-.PHONY: run test check fix bench bench-chat bench-train browser lock readme chromium clean
+.PHONY: run test check fix bench bench-chat bench-train browser faults lock readme chromium clean
 
 run: $(VENV)/.run-ready            ## start the app and open the page
 	@$(BIN)/python app.py $(ARGS)
@@ -17,6 +17,9 @@ test: $(VENV)/.dev-ready chromium  ## every test, the browser ones too
 
 browser: $(VENV)/.dev-ready chromium  ## only the tests that drive Chromium
 	@$(BIN)/python -m pytest -m browser $(ARGS)
+
+faults: $(VENV)/.dev-ready chromium  ## every way a training can be cut short, really done
+	@$(BIN)/python -m pytest -m faults $(ARGS)
 
 check: $(VENV)/.dev-ready          ## ruff, mypy strict, import directions, duplicated text keys, pins
 	@$(BIN)/ruff check .

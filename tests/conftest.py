@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,25 @@ def data_dir_with(packaged: Callable[[str], Path], tmp_path: Path) -> Callable[.
         return put_models(packaged, tmp_path / "data", *model_ids)
 
     return made
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """`small_disk(8)`: an empty file system of so many MB of its own, which can be filled; skips where none may be."""
+    mounted: list[Path] = []
+
+    def made(megabytes: int) -> Path:
+        place = tmp_path / f"disk-{len(mounted)}"
+        place.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(place)]
+        if sys.platform != "linux" or subprocess.run(command, capture_output=True).returncode:
+            pytest.skip("mounting a small file system takes Linux and root")
+        mounted.append(place)
+        return place
+
+    yield made
+    for place in mounted:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 def put_models(packaged: Callable[[str], Path], folder: Path, *model_ids: str) -> Path:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import errno
+import os
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from llmapp.errors import BadInput
@@ -68,5 +72,47 @@ def broken(work: Work) -> Outcome:
     raise BROKEN[work.todo["how"]]
 
 
+def torn(work: Work) -> Outcome:
+    """Count; the first time, be killed in the middle of the write of an event."""
+    marker, write = work.folder("checkpoints") / "was-torn", os.write
+
+    def half(file: int, line: bytes) -> int:
+        if b'"series": "loss", "step": 3' in line:
+            marker.touch()
+            write(file, line[: len(line) // 2])
+            os.kill(os.getpid(), signal.SIGKILL)
+        return write(file, line)
+
+    if not marker.exists():
+        os.write = half
+    return count(work)
+
+
+def fill(work: Work) -> Outcome:
+    """Count, keep a little more a step, and take all there is of the disk at step 5, unless there was room made."""
+    hog = work.folder("checkpoints").parent.parent / "hog"
+    if not hog.exists():
+        fill_up(hog)
+    for step in range(1, 2000):
+        work.point("loss", step, loss=1 / step)
+    return count(work)
+
+
+def fill_up(hog: Path) -> None:
+    """Take all room that the disk of this file has."""
+    with hog.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(1 << 12))
+
+
+def clock_of(place: Path) -> Callable[[], float]:
+    """The time of day, set back by as many seconds as the file says."""
+    true = time.time
+    return lambda: true() - (float(place.read_text()) if place.exists() else 0.0)
+
+
+KINDS = {work.__name__: work for work in (count, read, stubborn, broken, torn, fill)}
+
 if __name__ == "__main__":
-    run_job(Path(sys.argv[1]), {"count": count, "read": read, "stubborn": stubborn, "broken": broken}, COMMAND)
+    time.time = clock_of(Path(sys.argv[1]).parent / "set-back")
+    run_job(Path(sys.argv[1]), KINDS, COMMAND)
