@@ -105,3 +105,28 @@ def test_another_device_looks_on_by_a_private_link_until_it_is_withdrawn(
     expect(phone.locator("#shared-said")).to_contain_text("This link opens nothing", timeout=READY_MS)
     mine.locator("#judge_table-resume").click()
     expect(mine.locator("#judge_table-report")).to_contain_text("Judging row after row", timeout=READY_MS)
+
+
+@pytest.mark.faults
+def test_a_closed_page_changes_nothing_and_two_pages_show_one_job(
+    busy_app: App, new_page: Callable[..., Page], table: Path
+) -> None:
+    page = new_page()
+    open_chat(page, busy_app)
+    begin_table(page, table)
+    before, browser = share(page), page.context
+    page.close()
+    pages = [browser.new_page(), browser.new_page()]
+    for again in pages:
+        open_chat(again, busy_app)
+        again.locator("#tab-sentiment-button").click()
+        again.get_by_role("tab", name="A whole table").click()
+        expect(again.locator("#judge_table-report")).to_contain_text("Judging row after row", timeout=READY_MS)
+        assert share(again) >= before
+    one, other = pages
+    one.locator("#judge_table-stop-job").click()
+    for each in pages:
+        expect(each.locator("#judge_table-report")).to_contain_text("Stopped at", timeout=READY_MS)
+    other.locator("#judge_table-resume").click()
+    for each in pages:
+        expect(each.locator("#judge_table-report")).to_contain_text("Judging row after row", timeout=READY_MS)

@@ -87,6 +87,7 @@ def test_a_table_becomes_an_adapter_that_answers(
     assert json.loads((adapter.folder / "adapter_config.json").read_text())["base_model_name_or_path"] == "tiny"
 
 
+@pytest.mark.faults
 @pytest.mark.slow
 def test_killed_in_the_middle_it_goes_on_to_the_same_weights(
     supervisor: Supervisor, table: Table, data_dir: Path

@@ -89,6 +89,7 @@ def test_it_learns_and_only_lora_and_head_move(base: Base, tmp_path: Path) -> No
     assert all(torch.equal(p, frozen[name]) for name, p in model.named_parameters() if name in frozen)
 
 
+@pytest.mark.faults
 def test_stopped_and_gone_on_it_ends_with_the_weights_of_one_run(base: Base, tmp_path: Path) -> None:
     whole, _, _ = learn(base, tmp_path / "whole", steps=30)
     seen: list[Step | Look] = []
@@ -117,6 +118,7 @@ def test_it_is_rehearsed_once_and_that_changes_nothing(base: Base, tmp_path: Pat
     assert second.cost()["estimate"]["peak_mb"] == first.rehearsal.peak_bytes // 10**6
 
 
+@pytest.mark.faults
 def test_a_torn_newest_checkpoint_is_passed_over(base: Base, tmp_path: Path) -> None:
     seen: list[Step | Look] = []
     for stop_at in (10, 20):
@@ -145,6 +147,7 @@ def test_only_the_newest_checkpoints_are_kept(base: Base, tmp_path: Path) -> Non
     assert len(list(tmp_path.iterdir())) == 2
 
 
+@pytest.mark.faults
 def test_a_loss_that_is_no_number_stops_it_in_words(base: Base, tmp_path: Path) -> None:
     model, rows = fresh_model(base, 60)
     with torch.no_grad():

@@ -150,6 +150,7 @@ def the_zip_answers_without_the_app(file: Path, data: Path, row: dict[str, str])
     assert ran.stdout.strip().splitlines()[-1:] == [row["answer"]], ran.stderr
 
 
+@pytest.mark.faults
 @pytest.mark.slow
 def test_killed_and_gone_on_it_ends_with_the_same_weights(
     supervisor: Supervisor, writers: Path, tmp_path: Path

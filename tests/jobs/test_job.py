@@ -31,6 +31,7 @@ def test_events_are_numbered_and_read_from_where_the_reader_was(folder: JobFolde
     assert folder.events(after=4) == []
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("torn", [b'{"seq": 3, "ti', b"\x00\x00\x00", b'{"seq": 3}\n[1]\n"x"', b'{"seq": 3,\xff'])
 def test_a_torn_last_line_is_left_out_and_the_next_event_is_whole(folder: JobFolder, torn: bytes) -> None:
     with folder.held() as held:

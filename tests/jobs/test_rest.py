@@ -56,6 +56,7 @@ def hold(answering: Answering, seconds: float) -> None:
         time.sleep(seconds)
 
 
+@pytest.mark.faults
 def test_an_app_that_was_killed_keeps_nobody_waiting(beat: Path) -> None:
     app = subprocess.Popen([sys.executable, "-c", BEATING, str(beat)], stdout=subprocess.PIPE)
     assert app.stdout
@@ -65,6 +66,7 @@ def test_an_app_that_was_killed_keeps_nobody_waiting(beat: Path) -> None:
     assert 0 < rested_s(beat) < FRESH_S + 0.5
 
 
+@pytest.mark.faults
 def test_a_clock_that_was_set_back_keeps_nobody_waiting(beat: Path) -> None:
     beat.touch()
     os.utime(beat, (time.time() + 3600,) * 2)

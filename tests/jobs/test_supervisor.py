@@ -69,6 +69,7 @@ def test_how_many_are_ahead(supervisor: Supervisor) -> None:
     until(supervisor, first)
 
 
+@pytest.mark.faults
 def test_a_killed_worker_is_interrupted_the_next_starts_and_it_goes_on_later(supervisor: Supervisor) -> None:
     job, waiting = supervisor.start("count", "ada", {"steps": 20}), supervisor.start("count", "ada", {"steps": 1})
     pid = until_step(supervisor, job, 5).pid
@@ -150,6 +151,7 @@ def test_a_worker_that_can_not_start_is_said_and_not_tried_again_for_ever(tmp_pa
     assert log_of(supervisor, job).count("ModuleNotFoundError") == 1
 
 
+@pytest.mark.faults
 def test_the_worker_outlives_the_app_and_a_new_app_finds_it(supervisor: Supervisor, tmp_path: Path) -> None:
     start = f"""
 import time; from pathlib import Path
@@ -170,6 +172,7 @@ time.sleep(600)
     assert supervisor.report(first, "ada")["from"] == 0
 
 
+@pytest.mark.faults
 def test_after_a_reboot_what_ran_is_interrupted_and_what_waited_runs(supervisor: Supervisor, tmp_path: Path) -> None:
     quiet = Supervisor(tmp_path / "jobs", AppSettings(), (sys.executable, "-c", ""))
     ran = quiet.start("count", "ada", {"steps": 2})
@@ -243,6 +246,7 @@ def test_discard_ends_it_at_once_and_the_next_starts(supervisor: Supervisor) -> 
     assert until(supervisor, queued).state == "done"
 
 
+@pytest.mark.faults
 def test_the_worker_has_its_own_copy_of_the_data_and_the_settings_but_no_secret_on_disk(
     supervisor: Supervisor, tmp_path: Path
 ) -> None:
@@ -264,6 +268,7 @@ def test_the_worker_has_its_own_copy_of_the_data_and_the_settings_but_no_secret_
     assert not [p for p in kept if b"hf_secret" in p.read_bytes()]
 
 
+@pytest.mark.faults
 def test_data_that_changed_under_a_job_is_not_used(supervisor: Supervisor, tmp_path: Path) -> None:
     data = tmp_path / "a.csv"
     data.write_text("text,label\n")
