@@ -15,6 +15,7 @@ from gradio.utils import get_upload_folder
 from ..errors import NotFound
 from ..finetune.goals import check_goal
 from ..finetune.order import LessonOrder
+from ..finetune.take_along import FORMS
 from ..tasks.summarize import SummaryOptions
 from ..transcripts import clean
 from . import finetune as finetune_tab
@@ -26,6 +27,7 @@ from .glossary import rows_of
 from .job_panel import result_file
 from .owners import owner_of
 from .services import Services
+from .take_along import whole_file
 
 
 def finetune(
@@ -184,9 +186,17 @@ def job_export(services: Services, job_id: str, file: str = "", request: gr.Requ
 
     Args:
         job_id: what the endpoint that began it returned
-        file: csv or xlsx of a table, text of a document, adapter of a training; empty takes the first there is
+        file: csv or xlsx of a table, text of a document, adapter of a training; empty takes the first there is.
+            Of a training that taught a model to write also merged (the whole model as safetensors) and gguf (for
+            llama.cpp and Ollama), which are made when they are first asked for: that takes minutes
     """
-    path = result_file(services, job_id, asker(services, request), file)
+    owner = asker(services, request)
+    whole = next((form for form in FORMS if form == file), None)
+    path = (
+        whole_file(services, job_id, whole, request, lambda _: None)
+        if whole
+        else result_file(services, job_id, owner, file)
+    )
     given = offer(services, request, path.name, path)
     return dict(gr.FileData(path=given, orig_name=path.name).model_dump())
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Sequence
+from inspect import isgeneratorfunction
 from pathlib import Path
 from shutil import copyfile, rmtree
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from .events import QUIET, bind
+from .events import FOLLOWED, QUIET, bind
 from .owners import owner_of
 from .services import Services
 
@@ -37,10 +38,12 @@ def wire_download(
 ) -> None:
     """`make(*first, *inputs)` returns updates with a path for `hidden` when `press` is pressed; then it is given.
 
-    Where it raises, `said` says why, and the file of the last time is not given again.
+    Where it yields such updates, the last has the path. Where it raises, `said` says why, and the file of the last time
+    is not given again.
     """
     made = bind(make, *first, said=said, settled={hidden: None})
-    event = press.click(made, list(inputs), [hidden, *outputs], **QUIET)
+    how = FOLLOWED if isgeneratorfunction(make) else QUIET
+    event = press.click(made, list(inputs), [hidden, *outputs], **how)
     event.then(None, [hidden], None, js=_PRESS % hidden.elem_id, **QUIET)
 
 

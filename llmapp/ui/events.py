@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 MODEL_QUEUE: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", **PRIVATE}
+FOLLOWED: dict[str, Any] = {"concurrency_limit": None, "show_progress": "hidden", **PRIVATE}
 
 
 def clock_from(opened: Callable[..., Any], seconds: float) -> gr.Timer:

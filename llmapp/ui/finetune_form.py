@@ -25,6 +25,8 @@ from .lesson_compare import build as build_compare
 from .lesson_view import View
 from .lesson_view import build as build_view
 from .table_input import FILE_TYPES, TableInput, build_table
+from .take_along import Whole
+from .take_along import build as build_whole
 from .training_settings import Knobs, build_knobs
 from .words import w
 
@@ -65,6 +67,7 @@ class Page:
     start: gr.Button
     refused: gr.HTML
     panel: Panel
+    whole: Whole
     view: View
     blind: Blind
     compare: Compare
@@ -105,6 +108,7 @@ def build_page(kind: Kind) -> Page:
                 start = gr.Button(w("finetune.start"), variant="primary", elem_id="finetune-start")
         with _step("training") as fourth:
             panel = build_panel(kind)
+            whole = build_whole()
             view = build_view()
             blind = build_blind()
             compare = build_compare()
@@ -129,6 +133,7 @@ def build_page(kind: Kind) -> Page:
         start=start,
         refused=refused,
         panel=panel,
+        whole=whole,
         view=view,
         blind=blind,
         compare=compare,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 from ..backend.engine import Engine
 from ..backend.pool import Pool
-from ..backend.progress import Progress
+from ..backend.progress import Progress, Report
 from ..backend.states import LoadedState
 from ..errors import Busy
 from ..messages import Message, message
@@ -46,20 +46,30 @@ def lease_with_progress(
 def _made_ready(pool: Pool, name: str, owner: str, stop: threading.Event) -> Iterator[Message]:
     if isinstance(pool.state(name, owner), LoadedState):
         return
+
+    def load(report: Report) -> None:
+        with pool.lease(name, owner, report=report, cancel=stop):
+            pass
+
+    yield from map(progress_message, told(f"load {name}", load))
+
+
+def told(name: str, work: Callable[[Report], None]) -> Iterator[Progress]:
+    """How far work in a thread of its own is, until it ends; its exception is raised here."""
     news: queue.SimpleQueue[Progress | BaseException | None] = queue.SimpleQueue()
 
-    def load() -> None:
+    def done() -> None:
         try:
-            with pool.lease(name, owner, report=news.put, cancel=stop):
-                news.put(None)
+            work(news.put)
+            news.put(None)
         except BaseException as problem:  # raised again in the thread that waits
             news.put(problem)
 
-    threading.Thread(target=load, name=f"load {name}", daemon=True).start()
+    threading.Thread(target=done, name=name, daemon=True).start()
     while (latest := _latest(news)) is not None:
         if isinstance(latest, BaseException):
             raise latest
-        yield progress_message(latest)
+        yield latest
 
 
 def _latest(news: queue.SimpleQueue[Progress | BaseException | None]) -> Progress | BaseException | None:

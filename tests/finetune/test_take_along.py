@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -106,8 +107,6 @@ def gpt2_result(place: Path, base: Path, model: Model) -> tuple[Path, Any]:
     (place / "other").mkdir()
     other = tiny_causal(place / "other" / "base", "llama")
     result, report = result_of(place, other, model, 2, None)
-    import zipfile
-
     folder = tiny_adapter(place / "gpt2", base, targets=("c_attn",), name="My style")
     with zipfile.ZipFile(result / report["files"]["adapter"]) as archive:
         card = archive.read("card.json")

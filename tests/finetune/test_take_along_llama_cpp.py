@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import urllib.request
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,9 +21,11 @@ from llmapp.backend.tokens import Tokens
 from llmapp.catalog import Catalog, Model
 from llmapp.finetune.pairs import asked
 from llmapp.messages import message
+from llmapp.settings import ONE_PERSON
 
 from ..backend.conversions import TEXTS, loaded
-from .whole import answer, result_of, taken
+from .test_command_line import called
+from .whole import answer, done_job, result_of, taken
 
 SMOLLM, GEMMA = "smollm2-135m-instruct", "gemma-3-270m"
 FP32 = Precision("fp32", "float32", "cpu", message("tests"))
@@ -86,8 +89,6 @@ def case(
 
 def soften(folder: Path, made: tuple[Path, dict[str, Any]]) -> None:
     """Random weights as small as learned ones: the model is another and still writes words."""
-    import zipfile
-
     from safetensors.torch import load_file, save_file
 
     path = folder / "adapter_model.safetensors"
@@ -147,3 +148,19 @@ def test_the_merged_model_answers_as_the_app(
         assert answer(other, prompt["input_ids"], tokens.ending(), MOST) == wanted
     ends = other.generation_config.eos_token_id
     assert tokens.ending() in (ends if isinstance(ends, list) else [ends])
+
+
+@pytest.mark.slow
+def test_the_command_line_writes_it_where_it_is_told(
+    data_dir_with: Callable[..., Path], catalog: Catalog, tmp_path: Path
+) -> None:
+    data = data_dir_with(SMOLLM)
+    made = result_of(tmp_path, data / "models" / SMOLLM, catalog.model(SMOLLM), 2, "")
+    job = done_job(data / "jobs", ONE_PERSON, made)
+    outcome = called(data, "export", job, "--as", "gguf", "--to", str(tmp_path / "mine.zip"))
+    assert (outcome.returncode, outcome.stdout.strip()) == (0, str(tmp_path / "mine.zip")), outcome.stderr
+    with zipfile.ZipFile(tmp_path / "mine.zip") as archive:
+        assert archive.read("Modelfile").startswith(b"FROM ./My-style.gguf")
+    outcome = called(data, "export", job, "--as", "onnx")
+    assert outcome.returncode == 2
+    assert "adapter, merged, gguf" in outcome.stderr

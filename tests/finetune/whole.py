@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import zipfile
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ from llmapp.backend.sources import Sources
 from llmapp.catalog import Model
 from llmapp.finetune.export import TEXT, pack
 from llmapp.finetune.take_along import Form, take_along
+from llmapp.jobs.job import JobSpec, new_status, write_json
 from llmapp.settings import AppSettings
 
 from ..tiny import tiny_adapter
@@ -46,6 +50,18 @@ def result_of(
     result = place / "result"
     result.mkdir()
     return result, report | {"files": {"adapter": pack(folder, result, "My style", model)}}
+
+
+def done_job(jobs: Path, owner: str, made: tuple[Path, dict[str, Any]]) -> str:
+    """A training that is done, with this result, as it lies among an owner's jobs; its id."""
+    spec = JobSpec("019aa0000000-00000000", "finetune", owner, 0.0, {"name": "My style"}, {})
+    folder = jobs / spec.id
+    folder.mkdir(parents=True)
+    write_json(folder / "spec.json", asdict(spec))
+    write_json(folder / "status.json", asdict(new_status(spec)) | {"state": "done"})
+    shutil.copytree(made[0], folder / "result")
+    (folder / "result" / "report.json").write_text(json.dumps(made[1]), encoding="utf-8")
+    return spec.id
 
 
 def taken(
