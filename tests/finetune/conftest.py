@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import csv
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from llmapp.backend.engine import Precision
 from llmapp.backend.sources import Local
 from llmapp.finetune.adapter import Base
+from llmapp.jobs.supervisor import Supervisor
 from llmapp.messages import message
+from llmapp.settings import AppSettings
 
+from ..jobs.conftest import end_workers
 from ..tiny import catalog_entry, tiny_encoder
+from .faulty import worker_with
 
 PRAISE, BLAME = ("love", "wonderful", "great"), ("hate", "terrible", "waste")
 FILL = ("the", "film", "is", "and", "this", "story", "a", "of", "time", "actors", "are", "it", "capital", "fox", "dog")
@@ -68,3 +73,17 @@ memory_mb: {{fp32: 1}}, note: {{en: tiny, zh: tiny}}, sources: [{{folder: {{path
 def table(tmp_path: Path) -> Callable[[int], Path]:
     """`table(300)`: a CSV file of that many opinions."""
     return lambda count: write_table(tmp_path / "opinions.csv", opinions(count))
+
+
+@pytest.fixture
+def workers(data_dir: Path) -> Iterator[Callable[..., Supervisor]]:
+    """`workers("save")`: a supervisor over the data folder whose workers meet that fault."""
+    homes = []
+
+    def made(fault: str = "nothing", home: Path = data_dir, **settings: Any) -> Supervisor:
+        homes.append(home)
+        return Supervisor(home / "jobs", AppSettings(data_dir=home, device="cpu", **settings), worker_with(fault))
+
+    yield made
+    for home in homes:
+        end_workers(home / "jobs")

@@ -64,6 +64,12 @@ def until_step(supervisor: Supervisor, job: str, step: int) -> JobStatus:
     raise TimeoutError(f"{status}\n{log_of(supervisor, job)}")
 
 
+def until_dead(supervisor: Supervisor, job: str) -> None:
+    """Wait for the end of a worker that was killed; the state that it left is not touched."""
+    while folder_of(supervisor, job).alive():
+        time.sleep(0.01)
+
+
 def folder_of(supervisor: Supervisor, job: str) -> JobFolder:
     return JobFolder(supervisor.result_path(job, "ada").parent)
 

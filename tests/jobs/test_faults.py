@@ -22,7 +22,7 @@ from llmapp.jobs.supervisor import Supervisor
 from llmapp.settings import AppSettings
 from llmapp.ui.job_panel import Kind, report_html
 
-from .conftest import end_workers, folder_of, log_of, until, until_step
+from .conftest import end_workers, folder_of, log_of, until, until_dead, until_step
 from .kinds import COMMAND, clock_of, fill_up
 
 pytestmark = pytest.mark.faults
@@ -79,6 +79,7 @@ def test_a_reboot_ends_all_processes_and_what_ran_goes_on_from_where_it_was(
     app.kill()  # first, or it would start what waits
     os.kill(pid, signal.SIGKILL)
     app.wait()
+    until_dead(supervisor, ran)
     supervisor.reconcile()
     assert supervisor.status(ran, "ada").state == "interrupted"
     assert until(supervisor, waited).state == "done"
