@@ -16,7 +16,7 @@ from llmapp.finetune.doctor import Row, examine_pairs
 from llmapp.finetune.goals import GOALS, MANY_LANGUAGES, WRITER
 from llmapp.finetune.order import LessonOrder, order_for
 from llmapp.finetune.pairs import Pairs, encoded, guess_pair, pair_up, split_pairs
-from llmapp.ui.finetune import SAMPLES
+from llmapp.ui.finetune_form import SAMPLES
 
 from ..tiny import catalog_entry, tiny_causal
 
