@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import time
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from .job import write_json
 
 VALUES, FILE = "values.json", "file"
 KEPT_DAYS = 30
+_KIND = re.compile(r"[\w-]+")
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Drafts:
 
     def read(self, owner: str, kind: str) -> Draft | None:
         """What was kept; None where nothing was, or nothing that can be read."""
-        folder = self._home(owner) / kind
+        folder = self._place(owner, kind)
         try:
             values = json.loads((folder / VALUES).read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -61,7 +63,7 @@ class Drafts:
 
     def delete(self, owner: str, kind: str) -> None:
         """Forget one."""
-        shutil.rmtree(self._home(owner) / kind, ignore_errors=True)
+        shutil.rmtree(self._place(owner, kind), ignore_errors=True)
 
     def delete_all(self, owner: str) -> None:
         """Forget all of an owner."""
@@ -74,10 +76,15 @@ class Drafts:
             if touched < time.time() - 86_400 * KEPT_DAYS:
                 shutil.rmtree(home, ignore_errors=True)
 
+    def _place(self, owner: str, kind: str) -> Path:
+        if not _KIND.fullmatch(kind):
+            raise ValueError(f"no kind of draft: {kind!r}")
+        return self._home(owner) / kind
+
     def _home(self, owner: str) -> Path:
         return self._root / hashlib.sha256(owner.encode()).hexdigest()[:32]
 
     def _folder(self, owner: str, kind: str) -> Path:
-        folder = self._home(owner) / kind
+        folder = self._place(owner, kind)
         folder.mkdir(parents=True, exist_ok=True)
         return folder

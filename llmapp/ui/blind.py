@@ -74,7 +74,8 @@ def _shown(services: Services, view: Blind, job: str | None, request: gr.Request
 
 
 def _picked(services: Services, view: Blind, name: str, job: str, request: gr.Request) -> dict[Any, Any]:
-    pairs, picks = _pairs(services, job, request), _kept(services, job, request)
+    pairs = _pairs(services, job, request)
+    picks = _kept(services, job, request) if pairs else []
     if len(picks) < len(pairs):
         services.drafts.keep(owner_of(services.settings, request), _kind(job), {"picks": [*picks, name]})
     return _drawn(services, view, job, pairs, request)
@@ -82,8 +83,10 @@ def _picked(services: Services, view: Blind, name: str, job: str, request: gr.Re
 
 def _again(services: Services, view: Blind, job: str, request: gr.Request) -> dict[Any, Any]:
     """All are judged anew."""
-    services.drafts.delete(owner_of(services.settings, request), _kind(job))
-    return _shown(services, view, job, request)
+    pairs = _pairs(services, job, request)
+    if pairs:
+        services.drafts.delete(owner_of(services.settings, request), _kind(job))
+    return _drawn(services, view, job, pairs, request)
 
 
 def _kind(job: str) -> str:
@@ -91,7 +94,7 @@ def _kind(job: str) -> str:
 
 
 def _kept(services: Services, job: str, request: gr.Request) -> list[str]:
-    found = services.drafts.read(owner_of(services.settings, request), _kind(job)) if job else None
+    found = services.drafts.read(owner_of(services.settings, request), _kind(job))
     return [pick for pick in found.values.get("picks", ()) if pick in PICKS] if found else []
 
 
@@ -110,7 +113,7 @@ def now_first(job: str, number: int) -> bool:
 
 
 def _drawn(services: Services, view: Blind, job: str, pairs: Sequence[Row], request: gr.Request) -> dict[Any, Any]:
-    language, picks = language_of(request), _kept(services, job, request)
+    language, picks = language_of(request), _kept(services, job, request) if pairs else []
     at = len(picks)
     open_ = at < len(pairs)
     buttons = dict.fromkeys(view.picks.values(), gr.update(visible=open_))

@@ -113,7 +113,7 @@ def _renamed(
     services: Services, panel: Panel, view: Compare, job: str, name: str, request: gr.Request
 ) -> dict[Any, Any]:
     """The training and, where it is still there, its adapter are called so from now on."""
-    owner, name = owner_of(services.settings, request), " ".join(name.split())
+    owner, name = owner_of(services.settings, request), " ".join(name.split())[:NAME_MOST]
     if not name:
         raise BadInput("no_name")
     services.supervisor.rename(job, owner, name)

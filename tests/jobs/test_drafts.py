@@ -75,3 +75,12 @@ def test_what_nobody_came_back_for_is_swept(drafts: Drafts, tmp_path: Path) -> N
     drafts.sweep()
     assert drafts.read("ada", "finetune") is None
     assert drafts.read("bob", "finetune")
+
+
+@pytest.mark.parametrize("kind", ["", "..", "blind-x/../../..", "a/b", "a\\b"])
+def test_a_kind_is_a_name_and_no_path(drafts: Drafts, kind: str) -> None:
+    for ask in (drafts.delete, drafts.read):
+        with pytest.raises(ValueError, match="no kind"):
+            ask("ada", kind)
+    with pytest.raises(ValueError, match="no kind"):
+        drafts.keep("ada", kind, {})
