@@ -68,7 +68,8 @@ def write_gguf(
     """
     import gguf
 
-    facts = {**facts_of(model, config), "general.file_type": F16, **about}
+    known = Facts(path, facts_of(model, config))
+    facts = {**known.metadata, "general.file_type": F16, **about}
     family = FAMILIES[facts["general.architecture"]]
     names = _places(model, family, config, shapes)
     writer = gguf.GGUFWriter(path, facts.pop("general.architecture"))
@@ -82,7 +83,7 @@ def write_gguf(
         writer.write_kv_data_to_file()
         writer.write_ti_data_to_file()
         for inside, name in names.items():
-            changed = _changed(Facts(path, facts_of(model, config)), family, inside, values(name))
+            changed = _changed(known, family, inside, values(name))
             made = np.ascontiguousarray(changed.astype(_kind(changed.shape)))
             writer.write_tensor_data(made)
             yield made.nbytes

@@ -56,7 +56,7 @@ STOP_GRACE_S = 60.0
 """How long a worker that was asked to stop may take to save before it is ended."""
 DISPATCH_WAIT_S = 30.0
 MOMENT_S = 0.001
-NAME = "name.txt"
+NAME = "name.json"
 """In a job's folder: what it is called, where that is not what it was asked for as."""
 _ID = re.compile(r"[0-9a-f]{12}-[0-9a-f]{8}")
 
@@ -131,16 +131,13 @@ class Supervisor:
     def name(self, job_id: str, owner: str) -> str:
         """What a job is called: as it was renamed last, else as it was asked for."""
         job = self._job(job_id, owner)
-        with suppress(OSError):
-            return (job.path / NAME).read_text(encoding="utf-8")
+        with suppress(OSError, ValueError):
+            return str(json.loads((job.path / NAME).read_text(encoding="utf-8")))
         return str(job.spec().work.get("name", job_id))
 
     def rename(self, job_id: str, owner: str, name: str) -> None:
         """Call a job so from now on. What was asked for stays as it was written."""
-        path = self._job(job_id, owner).path / NAME
-        aside = path.with_suffix(".new")
-        aside.write_text(name, encoding="utf-8")
-        aside.replace(path)
+        write_json(self._job(job_id, owner).path / NAME, name)
 
     def report(self, job_id: str, owner: str) -> Mapping[str, Any]:
         """What a job found out: its `result/report.json`. Raises NotFound before there is one."""

@@ -60,7 +60,7 @@ def build() -> Blind:
 
 def wire(services: Services, opened: Callable[..., Any], panel: Panel, view: Blind) -> None:
     """The next pair comes when one is judged, and the verdict after the last."""
-    for event in (panel.report.change, opened):
+    for event in (panel.ended.change, opened):
         event(bind(_shown, services, view, said=view.said), [panel.chosen], view.outputs(), **QUIET)
     for name, button in view.picks.items():
         picked = bind(_picked, services, view, name, said=view.said)

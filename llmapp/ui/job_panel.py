@@ -67,13 +67,15 @@ class Kind:
 class Panel:
     """The widgets; `files` is a button for each file that a job of this kind makes.
 
-    `chosen` is the id of the job that is shown. Where the clock asks about one that was deleted a moment ago, Gradio
-    would refuse the value of `jobs` itself, with a traceback in the log.
+    `ended` says which job is shown and how it ended, nothing while it has not: what follows from a result listens to
+    that, for the report changes with every look. `chosen` is the id of the job that is shown. Where the clock asks
+    about one that was deleted a moment ago, Gradio would refuse the value of `jobs` itself, with a traceback logged.
     """
 
     kind: Kind
     jobs: gr.Dropdown
     chosen: gr.Textbox
+    ended: gr.Textbox
     report: gr.HTML
     said: gr.HTML
     stop: gr.Button
@@ -91,7 +93,7 @@ class Panel:
 
     def outputs(self) -> list[Any]:
         """What the clock redraws."""
-        return [self.jobs, self.chosen, self.report, self.said, *self.buttons()]
+        return [self.jobs, self.chosen, self.ended, self.report, self.said, *self.buttons()]
 
 
 def build_panel(kind: Kind) -> Panel:
@@ -99,6 +101,7 @@ def build_panel(kind: Kind) -> Panel:
     name = kind.name
     jobs = gr.Dropdown([], label=w(f"{name}.runs"), elem_id=f"{name}-runs", visible=False)
     chosen = gr.Textbox("", visible=False)
+    ended = gr.Textbox("", visible="hidden")
     report = gr.HTML(elem_id=f"{name}-report", padding=False, js_on_load=PRESSED)
     said = gr.HTML(elem_id=f"{name}-said", padding=False)
     with gr.Row():
@@ -121,7 +124,7 @@ def build_panel(kind: Kind) -> Panel:
         elem_id=f"{name}-link",
     )
     hidden = hidden_button(f"{name}-download")
-    return Panel(kind, jobs, chosen, report, said, stop, resume, delete, share, unshare, link, files, hidden)
+    return Panel(kind, jobs, chosen, ended, report, said, stop, resume, delete, share, unshare, link, files, hidden)
 
 
 def wire_panel(services: Services, opened: Callable[..., Any], panel: Panel) -> None:
@@ -160,8 +163,8 @@ def look(services: Services, panel: Panel, job: str | None, request: gr.Request)
     jobs = [status for status in services.supervisor.jobs(owner) if status.kind == panel.kind.name]
     if not jobs:
         hidden = gr.update(visible=False)
-        empty = notice(say(f"{panel.kind.name}.no_runs", language))
-        none = {panel.jobs: gr.update(choices=[], value=None, visible=False), panel.chosen: "", panel.report: empty}
+        empty = {panel.chosen: "", panel.ended: "", panel.report: notice(say(f"{panel.kind.name}.no_runs", language))}
+        none = empty | {panel.jobs: gr.update(choices=[], value=None, visible=False)}
         return none | dict.fromkeys(panel.buttons(), hidden)
     status = next((s for s in jobs if s.id == job), jobs[0])
     choices = [(_title(services, s, owner, language), s.id) for s in jobs]
@@ -169,6 +172,7 @@ def look(services: Services, panel: Panel, job: str | None, request: gr.Request)
     return {button: gr.update(visible=file in made) for file, button in panel.files.items()} | {
         panel.jobs: gr.update(choices=choices, value=status.id, visible=True),
         panel.chosen: status.id,
+        panel.ended: f"{status.id} {status.state}" if status.state in ENDED else "",
         panel.report: report_html(services, panel.kind, status, owner, language),
         panel.stop: gr.update(visible=status.state not in ENDED),
         panel.resume: gr.update(visible=status.state in RESUMABLE),

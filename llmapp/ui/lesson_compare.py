@@ -5,8 +5,7 @@ Reads results of jobs through the supervisor. Does not know how anything is trai
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -15,10 +14,10 @@ import gradio as gr
 
 from ..errors import BadInput
 from ..finetune.evaluate import mcnemar
-from ..finetune.order import TESTED
 from ..messages import say
 from .events import QUIET, bind
 from .job_panel import Panel, look
+from .lesson_view import Row, tested_rows
 from .notice import notice, quiet
 from .owners import owner_of
 from .services import Services
@@ -53,13 +52,12 @@ class Compare:
 
 @dataclass(frozen=True)
 class Run:
-    """A training that is done: what it is called, what was asked, what came of it, what happened."""
+    """A training that is done: what it is called, what came of it, what happened, and the rows it was tested on."""
 
     name: str
-    spec: Mapping[str, Any]
     report: Mapping[str, Any]
-    events: list[dict[str, Any]]
-    tested: list[dict[str, Any]]
+    events: Sequence[Mapping[str, Any]]
+    tested: Sequence[Row]
 
 
 def build() -> Compare:
@@ -76,9 +74,9 @@ def build() -> Compare:
 
 def wire(services: Services, opened: Callable[..., Any], panel: Panel, view: Compare) -> None:
     """Another training can be set beside the one that is chosen, which can be given another name."""
-    offered = bind(_offered, services, view, said=view.said)
+    offered = bind(_offered, services, panel, view, said=view.said)
     outputs = [view.box, view.name, view.other, view.shown, view.said]
-    for event in (panel.report.change, opened):
+    for event in (panel.ended.change, opened):
         event(offered, [panel.chosen, view.other], outputs, **QUIET)
     beside = bind(_beside, services, view, said=view.said)
     view.other.input(beside, [panel.chosen, view.other], [view.shown, view.said], **QUIET)
@@ -87,10 +85,12 @@ def wire(services: Services, opened: Callable[..., Any], panel: Panel, view: Com
         press(renamed, [panel.chosen, view.name], [*panel.outputs(), view.said], **QUIET)
 
 
-def _offered(services: Services, view: Compare, job: str, other: str | None, request: gr.Request) -> dict[Any, Any]:
+def _offered(
+    services: Services, panel: Panel, view: Compare, job: str, other: str | None, request: gr.Request
+) -> dict[Any, Any]:
     """What the chosen training is called, and the others that are done."""
     owner = owner_of(services.settings, request)
-    done = [s.id for s in services.supervisor.jobs(owner) if s.kind == "finetune" and s.state == "done"]
+    done = [s.id for s in services.supervisor.jobs(owner) if s.kind == panel.kind.name and s.state == "done"]
     if job not in done:
         return {view.box: gr.update(visible=False), view.shown: ""}
     choices = [(services.supervisor.name(each, owner), each) for each in done if each != job]
@@ -128,12 +128,8 @@ def _drawn(services: Services, job: str, other: str, owner: str, language: str) 
 
 def _run(services: Services, job: str, owner: str) -> Run:
     supervisor = services.supervisor
-    try:
-        tested = json.loads((supervisor.result_path(job, owner) / TESTED).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        tested = []  # a training of an earlier version kept none
-    spec, report = supervisor.spec(job, owner), supervisor.report(job, owner)
-    return Run(supervisor.name(job, owner), spec, report, supervisor.events(job, owner), tested)
+    made = supervisor.report(job, owner), supervisor.events(job, owner), tested_rows(services, job, owner)
+    return Run(supervisor.name(job, owner), *made)
 
 
 def beside(one: Run, other: Run, language: str) -> str:

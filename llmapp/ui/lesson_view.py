@@ -79,7 +79,7 @@ def wire(services: Services, opened: Callable[..., Any], panel: Panel, view: Vie
     refused: dict[str, Any] = {"said": view.said}
     changed = bind(_changed, services, view, **refused)
     known = [panel.chosen, view.about]
-    panel.report.change(changed, known, view.outputs(), **QUIET)
+    panel.ended.change(changed, known, view.outputs(), **QUIET)
     opened(changed, known, view.outputs(), **QUIET)
     panel.report.click(bind(_pressed, services, view, **refused), [panel.chosen], view.shown(), **QUIET)
     view.which.input(bind(_listed, services, view, **refused), [panel.chosen, view.which], view.shown(), **QUIET)
@@ -148,11 +148,16 @@ def _result(services: Services, job: str | None, request: gr.Request) -> tuple[M
     if not job or services.supervisor.status(job, owner).state != "done":
         raise NotFound("no_report", job=job or "")
     report = services.supervisor.report(job, owner)
+    return report, tested_rows(services, job, owner) or list(report.get("wrong", ()))  # what an earlier version kept
+
+
+def tested_rows(services: Services, job: str, owner: str) -> list[Row]:
+    """Every row that a training was tested on; none where an earlier version kept none. Raises NotFound."""
     try:
-        tested = json.loads((services.supervisor.result_path(job, owner) / TESTED).read_text(encoding="utf-8"))
+        found = json.loads((services.supervisor.result_path(job, owner) / TESTED).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        tested = list(report["wrong"])  # a training of an earlier version kept no more
-    return report, tested
+        return []
+    return list(found)
 
 
 def _changed(services: Services, view: View, job: str | None, about: str, request: gr.Request) -> dict[Any, Any]:

@@ -51,7 +51,7 @@ def build() -> Whole:
 def wire(services: Services, opened: Callable[..., Any], panel: Panel, whole: Whole) -> None:
     """Show the buttons where they can be pressed; make the file, and give it."""
     seen, outputs = bind(_seen, services, whole, said=whole.said), [*whole.buttons.values(), whole.said]
-    for event in (panel.report.change, opened):
+    for event in (panel.ended.change, opened):
         event(seen, [panel.chosen], outputs, **QUIET)
     for form, button in whole.buttons.items():
         first = (services, whole, form)

@@ -16,7 +16,7 @@ def run(name: str, right: int, rows: int = 20, sha256: str = "a", **report: Any)
     made = {"before": {"accuracy": 0.5, "macro_f1": 0.3}, "after": score, "settings": SETTINGS, "base": "tiny"}
     facts = {"train_rows": 80, "test_rows": rows, "steps": 60, "precision": "fp32", "sha256": sha256}
     points = [{"kind": "point", "series": "loss", "step": step, "loss": 1 / (step + right)} for step in (1, 2, 3)]
-    return Run(name, {}, {**made, **facts, **report}, points, tested)
+    return Run(name, {**made, **facts, **report}, points, tested)
 
 
 def test_on_the_same_rows_it_is_said_which_is_better_and_whether_that_is_luck() -> None:
