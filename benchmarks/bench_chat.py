@@ -144,9 +144,11 @@ def free_port() -> int:
 def start_app(data: Path, port: int, *arguments: str) -> tuple[subprocess.Popen[bytes], float]:
     """The app's process, and the seconds to its first HTTP 200."""
     command = [sys.executable, "app.py", "--no-browser", "--data-dir", str(data), "--port", str(port), *arguments]
+    environment = os.environ | {"HF_HUB_OFFLINE": "1"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # on people's machines Python keeps what it compiled
     begin = time.perf_counter()
     with (data / "app.log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env=os.environ | {"HF_HUB_OFFLINE": "1"})
+        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env=environment)
     while process.poll() is None:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}", timeout=1):

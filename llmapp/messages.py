@@ -22,8 +22,8 @@ class DuplicateKey(yaml.YAMLError):
     """A word file has the same key twice; YAML would silently keep the last."""
 
 
-class _StrictLoader(yaml.SafeLoader):
-    """SafeLoader that refuses duplicate keys."""
+class _StrictLoader(yaml.CSafeLoader):
+    """SafeLoader that refuses duplicate keys. Written in C: the other takes a quarter of the app's own start."""
 
 
 def _mapping_without_duplicates(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
