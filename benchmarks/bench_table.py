@@ -34,30 +34,13 @@ from llmapp.tasks.splitting import paragraphs, sentences
 from llmapp.tasks.tables import write_csv
 
 from .data import movie_snippets
-from .house import Console, leased, machine
+from .house import Order, leased, machine
 
 ADAPTER = "sentiment-en"
 ROWS, PAIR, PAIRS, BATCH = 10_000, 1000, 5, 32
 SEED = 7
 
 Judge = Callable[[Sequence[str]], Any]
-
-
-class Ordered(Console):
-    """The job's folder and its table, and nobody who watches or stops."""
-
-    id, owner = "1", "me"
-
-    def __init__(self, place: Path, table: Path, order: TableOrder) -> None:
-        super().__init__(place)
-        self.table, self.todo = table, asdict(order)
-
-    def file(self, name: str) -> Path:
-        assert name == TABLE
-        return self.table
-
-    def file_name(self, name: str) -> str:
-        return f"{name}.csv"
 
 
 class OnePool:
@@ -103,9 +86,10 @@ def whole_job(engine: Engine, rows: Sequence[str]) -> tuple[float, list[str]]:
     """Seconds from the table to the files, and the labels."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_csv(folder / "upload", ["text"], ([row] for row in rows))
+        table = folder / "table.csv"
+        write_csv(table, ["text"], ([row] for row in rows))
         began = time.perf_counter()
-        run(Ordered(folder, folder / "upload", TableOrder("text", ADAPTER)), OnePool(engine))  # type: ignore[arg-type]
+        run(Order(folder, asdict(TableOrder("text", ADAPTER)), {TABLE: table}), OnePool(engine))  # type: ignore[arg-type]
         seconds = time.perf_counter() - began
         kept = (folder / "checkpoints" / "rows.jsonl").read_text(encoding="utf-8").splitlines()
     return seconds, [json.loads(line)["label"] for line in kept]

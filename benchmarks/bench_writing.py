@@ -13,7 +13,7 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from llmapp.finetune.pairs import asked
 from llmapp.finetune.run import run
 from llmapp.settings import read_settings
 
-from .house import BUILD, Console, catalog, machine, sources
+from .house import BUILD, Order, catalog, machine, sources
 
 BASE = "smollm2-135m-instruct"
 THINGS = Path(__file__).parent / "things.csv"
@@ -65,24 +65,6 @@ UNRELATED = {
     "Which star is nearest to us?": "Sun|Proxima",
     "What do you use to write on paper?": "pen",
 }
-
-
-class Order(Console):
-    """A training asked for from here: a `Console` that knows what was ordered."""
-
-    id = owner = "bench"
-
-    def __init__(self, place: Path, todo: Mapping[str, Any], files: Mapping[str, Path]) -> None:
-        super().__init__(place)
-        self.todo, self._files = todo, files
-
-    def file(self, name: str) -> Path:
-        """The file given under that name."""
-        return self._files[name]
-
-    def file_name(self, name: str) -> str:
-        """What it is called."""
-        return self._files[name].name
 
 
 def main() -> None:

