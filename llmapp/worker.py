@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import psutil
 from filelock import Timeout
 
-from .errors import BadInput, CanNotRun, LlmappError, OutOfMemory
+from .errors import CanNotRun, LlmappError, OutOfMemory
 from .jobs.job import HeldJob, JobFolder, pack_error
 from .jobs.supervisor import HOME, WORKER, Supervisor
 from .jobs.work import Kind, Outcome, Work
@@ -125,7 +125,7 @@ def _do(held: HeldJob, kinds: Mapping[str, Kind]) -> None:
         reserve.write_bytes(os.urandom(RESERVE_BYTES))
         work = kinds.get(held.status.kind)
         if work is None:
-            raise BadInput("job_kind", kind=held.status.kind)
+            raise CanNotRun("job_kind", kind=held.status.kind)
         outcome = work(Work(held))
         reserve.unlink()
         held.state(outcome, pid=None)

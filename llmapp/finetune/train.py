@@ -16,7 +16,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import LlmappError
+from ..errors import BadInput
 from .batching import batches
 from .checkpoint import Checkpoints
 from .gradients import Gradients, computing
@@ -81,7 +81,7 @@ def train(
 
     `compute` is the number format of the forward pass ("bfloat16", or float32 for exact). Leaves the best state in
     the model, or the newest when told to stop. A batch that memory is too short for is taken in parts. Where the loss
-    is no longer a number it ends with the best state; raises LlmappError where there is none, and OutOfMemory.
+    is no longer a number it ends with the best state; raises BadInput where there is none, and OutOfMemory.
     """
     run = _Run(model, objective, settings, steps, checkpoints, Gradients(model, objective, compute, report))
     run.restore()
@@ -193,8 +193,8 @@ class _Run:
         self.broke = True
         return Broke(self.step + 1, self._best_look.step, self.settings.learning_rate)
 
-    def _nan(self) -> LlmappError:
-        return LlmappError("training_nan", step=self.step + 1, rate=self.settings.learning_rate)
+    def _nan(self) -> BadInput:
+        return BadInput("training_nan", step=self.step + 1, rate=self.settings.learning_rate)
 
     def look(self) -> Look:
         """Score the rows kept for choosing; remember the weights when none were as good."""

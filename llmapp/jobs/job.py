@@ -49,7 +49,7 @@ ALIVE_CHECK_S = 5.0
 
 @dataclass(frozen=True)
 class JobStatus:
-    """How a job stands. `phase` is a word of the work; `error` is {"code", "values"}, for `messages.say`.
+    """How a job stands. `phase` is a word of the work; `error` is what `pack_error` made.
 
     `eta_s` is None until it can be told. `created` and `updated` are seconds since 1970.
     """
@@ -71,6 +71,11 @@ class JobStatus:
     def problem(self) -> Message | None:
         """The error as a message that speaks every language."""
         return unpack(self.error) if self.error else None
+
+    @property
+    def resumable(self) -> bool:
+        """True where going on may lead further."""
+        return self.state in RESUMABLE and not (self.error and self.error.get("final"))
 
     def facts(self) -> dict[str, Any]:
         """What a script is told: {id, kind, state, phase, step, steps, eta_s, error}, the error with its sentence."""
@@ -108,8 +113,8 @@ def unpack(packed: Mapping[str, Any]) -> Message:
 
 
 def pack_error(error: LlmappError) -> dict[str, Any]:
-    """An error as the status holds it."""
-    return pack(error.message)
+    """An error as the status holds it: {"code", "values", "final"}. Final is what was given: it stays as it is."""
+    return {**pack(error.message), "final": isinstance(error, BadInput)}
 
 
 def write_json(path: Path, data: Any) -> None:

@@ -36,7 +36,6 @@ from .job import (
     ALIVE_CHECK_S,
     BEAT,
     REPORT,
-    RESUMABLE,
     JobFolder,
     JobSpec,
     JobStatus,
@@ -184,12 +183,12 @@ class Supervisor:
             timer.start()
 
     def resume(self, job_id: str, owner: str) -> None:
-        """Queue a stopped, failed or interrupted job again, to go on from its checkpoint. Raises Busy otherwise."""
+        """Queue a job again, to go on from its checkpoint. Raises Busy where it is not resumable."""
         job = self._job(job_id, owner)
         self._settled(job)
         with self._dispatching():
             with job.held() as held:
-                if held.status.state not in RESUMABLE:
+                if not held.status.resumable:
                     raise Busy("job_not_resumable", job=job_id, state=message(f"job.{held.status.state}"))
                 job.withdraw_stop()
                 held.state("queued", pid=None, updated=self._now())

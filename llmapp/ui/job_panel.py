@@ -14,7 +14,7 @@ from typing import Any
 import gradio as gr
 
 from ..errors import NotFound
-from ..jobs.job import ENDED, RESUMABLE, JobStatus
+from ..jobs.job import ENDED, JobStatus
 from ..messages import say
 from .downloads import hidden_button, offer, wire_download
 from .events import QUIET, bind, clock_from
@@ -175,7 +175,7 @@ def look(services: Services, panel: Panel, job: str | None, request: gr.Request)
         panel.ended: f"{status.id} {status.state}" if status.state in ENDED else "",
         panel.report: report_html(services, panel.kind, status, owner, language),
         panel.stop: gr.update(visible=status.state not in ENDED),
-        panel.resume: gr.update(visible=status.state in RESUMABLE),
+        panel.resume: gr.update(visible=status.resumable),
         panel.delete: gr.update(visible=status.state in ENDED),
         panel.share: gr.update(visible=True),
         panel.unshare: gr.update(visible=services.supervisor.shared(status.id, owner)),
@@ -193,7 +193,8 @@ def _state_html(services: Services, kind: Kind, status: JobStatus, owner: str, l
     if status.state == "done":
         return kind.draw(services.supervisor.report(status.id, owner), language)
     if status.problem:
-        sentences = notice(status.problem.text(language), "bad") + notice(say("job.kept", language))
+        kept = notice(say("job.kept", language)) if status.resumable else ""
+        sentences = notice(status.problem.text(language), "bad") + kept
         return sentences + _inside(services.supervisor.traceback(status.id, owner), status, language)
     if status.state in ("stopped", "interrupted"):
         return notice(say(f"job.{status.state}_at", language, step=status.step, steps=status.steps))

@@ -136,6 +136,17 @@ def test_what_goes_wrong_is_a_code_with_words_and_the_traceback_is_kept(
     assert supervisor.events(job, "ada")[-1]["code"] == f"error.{code}"
 
 
+def test_going_on_is_offered_where_it_may_lead_further(supervisor: Supervisor) -> None:
+    job = supervisor.start("broken", "ada", {"how": "memory"})
+    assert until(supervisor, job).resumable
+    supervisor.resume(job, "ada")
+    assert until(supervisor, job, "failed").resumable
+    job = supervisor.start("broken", "ada", {"how": "bad_input"})
+    assert not until(supervisor, job).resumable
+    with pytest.raises(Busy, match="can go on"):
+        supervisor.resume(job, "ada")
+
+
 def test_a_kind_nobody_knows_fails_with_words(supervisor: Supervisor) -> None:
     job = supervisor.start("juggle", "ada", {})
     assert "juggle" in str(until(supervisor, job).problem)
