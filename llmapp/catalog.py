@@ -123,6 +123,11 @@ class Model:
         """True when it can be had without the Hub."""
         return any(not isinstance(source, HubSource) for source in self.sources)
 
+    @property
+    def hub_name(self) -> str:
+        """Its repository on the Hub; its id where it is not there."""
+        return next((source.repo for source in self.sources if isinstance(source, HubSource)), self.id)
+
 
 @dataclass(frozen=True)
 class Adapter:

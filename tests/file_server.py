@@ -36,6 +36,7 @@ class Seen:
     path: str
     headers: dict[str, str]
     sent: int = 0
+    body: bytes = b""
 
 
 @dataclass
@@ -106,6 +107,12 @@ class Handler(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         self._do()
 
+    def do_POST(self) -> None:
+        self._do()
+
+    def do_PUT(self) -> None:
+        self._do()
+
     def log_message(self, *_: object) -> None:
         """Tests read `seen` instead."""
 
@@ -126,8 +133,24 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name.replace("_", "-"), value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        if self.command == "GET":
+        if self.command != "HEAD":
             self.wfile.write(body)
+
+    def take(self, name: str) -> bytes:
+        """What came with a request; this name's next fault may cut it, or say another status."""
+        fault, left = self.app.next_fault(name), int(self.headers.get("Content-Length", 0))
+        if fault and fault.kind == "cut":
+            self.rfile.read(min(fault.after, left))
+            self.close_connection = True
+            self.connection.close()
+            raise ConnectionError
+        self.log.body = self.rfile.read(left)
+        if fault and fault.kind == "stall":
+            self.app.stall()
+        if fault:
+            self.send_plain(fault.status)
+            raise ConnectionError
+        return self.log.body
 
     def send_bytes(self, content: bytes, name: str, faulty: bool = True, **headers: str) -> None:
         """A file, or the range of it that was asked for, with this file's next fault."""

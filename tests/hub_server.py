@@ -53,7 +53,7 @@ class HubServer(FileServer):
 
     def _repo(self, handler: Handler, name: str, revision: str) -> Repo | None:
         repo = self.repos.get(name)
-        if repo is None:
+        if repo is None or not self.may_read(handler, name, repo):
             handler.send_plain(401, X_Error_Code="RepoNotFound", X_Error_Message="Repository not found")
             return None
         if unquote(revision) not in ("main", "refs/pr/1", repo.commit):
@@ -64,10 +64,18 @@ class HubServer(FileServer):
     def _info(self, handler: Handler, name: str, revision: str) -> None:
         repo = self._repo(handler, name, revision)
         if repo:
-            siblings = [_sibling(file, content) for file, content in repo.files.items()]
-            gated = "manual" if repo.token else False
-            body = {"id": name, "sha": repo.commit, "gated": gated, "private": False, "siblings": siblings}
+            body = self.facts_of(handler, name, repo)
             handler.send_plain(200, json.dumps(body).encode(), Content_Type="application/json")
+
+    def facts_of(self, handler: Handler, name: str, repo: Repo) -> dict[str, Any]:
+        """What the Hub tells of a repository."""
+        siblings = [_sibling(file, content) for file, content in repo.files.items()]
+        gated = "manual" if repo.token else False
+        return {"id": name, "sha": repo.commit, "gated": gated, "private": False, "siblings": siblings}
+
+    def may_read(self, handler: Handler, name: str, repo: Repo) -> bool:
+        """Whether the Hub tells this one that the repository is there."""
+        return True
 
     def _resolve(self, handler: Handler, name: str, revision: str, file: str) -> None:
         repo = self._repo(handler, name, revision)

@@ -11,10 +11,10 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from .. import errors
 from ..errors import LlmappError
@@ -25,15 +25,26 @@ NICENESS = 5
 HOME = Path(__file__).parents[2]
 
 
-def run_child(module: str, arguments: Sequence[str], report: Report) -> Progress | None:
-    """Run `python -m module arguments` to its end; the last it reported, or None when it was ended from outside.
+@dataclass(frozen=True)
+class Ended:
+    """How a child ended that did its work: the last it reported, and what its work returned."""
 
-    A `report` that raises stops it. Raises what the child raised, where it has words; a bug with its traceback.
+    last: Progress
+    made: Any
+
+
+def run_child(
+    module: str, arguments: Sequence[str], report: Report, environment: Mapping[str, str] | None = None
+) -> Ended | None:
+    """Run `python -m module arguments` to its end; None when it was ended from outside.
+
+    A `report` that raises stops it. `environment` is its own instead of this process's. Raises what the child raised,
+    where it has words; a bug with its traceback.
     """
     with tempfile.TemporaryFile() as log:
-        with _started([sys.executable, "-m", module, *arguments], log) as child:
+        with _started([sys.executable, "-m", module, *arguments], log, environment) as child:
             try:
-                last = _follow(child, report)
+                ended = _follow(child, report)
                 child.wait()
             finally:
                 child.kill()
@@ -44,11 +55,11 @@ def run_child(module: str, arguments: Sequence[str], report: Report) -> Progress
         return None
     if child.returncode:
         raise RuntimeError(f"{module} failed:\n{trace}")
-    return last
+    return ended
 
 
-def be_child(work: Callable[[Report], None]) -> int:
-    """The child's side: does the work and says how far it is; gives its exit status."""
+def be_child(work: Callable[[Report], Any]) -> int:
+    """The child's side: does the work, says how far it is and what it returned; gives its exit status."""
     if hasattr(os, "nice"):
         os.nice(NICENESS)
 
@@ -56,17 +67,18 @@ def be_child(work: Callable[[Report], None]) -> int:
         print(json.dumps(said, default=str), flush=True)
 
     try:
-        work(lambda progress: line(asdict(progress)))
+        line({"made": work(lambda progress: line(asdict(progress)))})
     except LlmappError as problem:
         line({"error": type(problem).__name__, "code": problem.code, "values": dict(problem.message.values)})
         return 1
     return 0
 
 
-def _started(command: list[str], log: IO[bytes]) -> subprocess.Popen[str]:
+def _started(command: list[str], log: IO[bytes], environment: Mapping[str, str] | None) -> subprocess.Popen[str]:
     return subprocess.Popen(
         command,
         cwd=HOME,
+        env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=log,
@@ -74,16 +86,19 @@ def _started(command: list[str], log: IO[bytes]) -> subprocess.Popen[str]:
     )
 
 
-def _follow(child: subprocess.Popen[str], report: Report) -> Progress:
+def _follow(child: subprocess.Popen[str], report: Report) -> Ended:
     """Pass on what the child says; where it is silent, say the last again, so that `report` can stop it."""
-    last, stop = Progress("converting"), threading.Event()
+    last, made, stop = Progress("converting"), None, threading.Event()
     try:
         for line in in_background(lambda: iter(child.stdout or ()), stop):
             said = json.loads(line) if line else asdict(last)
             if "error" in said:
                 raise getattr(errors, said["error"])(said["code"], **said["values"])
+            if "made" in said:
+                made = said["made"]
+                continue
             last = Progress(**said)
             report(last)
     finally:
         stop.set()
-    return last
+    return Ended(last, made)

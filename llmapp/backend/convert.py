@@ -40,12 +40,12 @@ def convert_gguf(gguf: Path, target: Path, report: Report) -> None:
     if target.exists():
         return
     try:
-        last = run_child("llmapp.backend.convert", (str(gguf.absolute()), str(target.absolute())), report)
+        ended = run_child("llmapp.backend.convert", (str(gguf.absolute()), str(target.absolute())), report)
     finally:
         _clear(target)
-    if last is None:
+    if ended is None:
         raise SourceError("gguf_killed", file=gguf.name)
-    report(replace(last, done=last.total))
+    report(replace(ended.last, done=ended.last.total))
 
 
 def _clear(target: Path) -> None:

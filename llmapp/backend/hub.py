@@ -76,7 +76,7 @@ def _listing(source: HubSource, settings: AppSettings, look_up: Callable[[], Non
     except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError) as problem:
         raise SourceError("source_no_repo", repo=source.repo, revision=source.revision) from problem
     except (errors.HfHubHTTPError, errors.OfflineModeIsEnabled, httpx2.HTTPError, ValueError) as problem:
-        why = _first_line(problem)
+        why = first_line(problem)
         raise SourceError("source_hub_unreachable", endpoint=endpoint, problem=why) from problem
     base = f"{endpoint}/{source.repo}/resolve/{info.sha}"
     headers = {"Authorization": f"Bearer {settings.hub_token}"} if settings.hub_token else {}
@@ -148,7 +148,8 @@ def _denied(source: HubSource, settings: AppSettings, status: int, file: str) ->
     return SourceError("source_no_file", repo=source.repo, file=file)
 
 
-def _first_line(problem: Exception) -> str:
+def first_line(problem: BaseException) -> str:
+    """What an exception of a library says, without what it says below it."""
     return (str(problem).strip().splitlines() or [type(problem).__name__])[0]
 
 

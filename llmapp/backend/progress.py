@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-Phase = Literal["resolving", "downloading", "checking", "converting", "loading"]
+Phase = Literal["resolving", "downloading", "checking", "converting", "loading", "uploading"]
 TICK_S = 0.25
 SPEED_WINDOW_S = 5.0
 

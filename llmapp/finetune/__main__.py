@@ -15,9 +15,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..catalog import Catalog
+from ..catalog import Catalog, Model
 from ..errors import BadInput, LlmappError, NotFound
 from ..jobs.job import ENDED, JobStatus, unpack
 from ..jobs.supervisor import HOME, STOP_GRACE_S, Supervisor
@@ -26,6 +26,9 @@ from ..settings import ONE_PERSON, AppSettings, read_settings
 from .goals import AUTO, GOALS, check_base, check_goal
 from .order import KIND, ROWS, LessonOrder, order_for
 from .settings import EFFORTS
+
+if TYPE_CHECKING:
+    from ..backend.sources import Sources
 
 LOOK_S = 0.5
 WELL_ENDED = ("done", "stopped")
@@ -110,23 +113,45 @@ def report(supervisor: Supervisor, given: argparse.Namespace, _: AppSettings) ->
 
 def export(supervisor: Supervisor, given: argparse.Namespace, settings: AppSettings) -> int:
     """Write a training's adapter, or the whole model, as a zip file; prints its place."""
-    report, result = supervisor.report(given.id, ONE_PERSON), supervisor.result_path(given.id, ONE_PERSON)
-    made = report.get("files", {})
-    if "adapter" not in made:
-        raise NotFound("job_no_file", job=given.id, file="adapter", files=", ".join(made) or "-")
-    path = result / made["adapter"] if given.form == "adapter" else _whole(given.form, result, report, settings)
+    report, result = _made(supervisor, given.id)
+    adapter = result / report["files"]["adapter"]
+    path = adapter if given.form == "adapter" else _whole(given.form, result, report, settings)
     print(shutil.copyfile(path, given.to or path.name))
     return 0
 
 
+def push(supervisor: Supervisor, given: argparse.Namespace, settings: AppSettings) -> int:
+    """Send a training's adapter, or the whole model, to the Hub; prints where it is."""
+    from .to_hub import Wish, check_push_form, push_training
+
+    report, result = _made(supervisor, given.id)
+    wish = Wish(supervisor.name(given.id, ONE_PERSON), check_push_form(given.form), given.to, given.public)
+    done = push_training(wish, result, report, *_base(report, settings), settings, lambda _: None)
+    print(done.url)
+    return 0
+
+
+def _made(supervisor: Supervisor, job: str) -> tuple[Mapping[str, Any], Path]:
+    """The report of a training that made an adapter, and its result folder."""
+    report = supervisor.report(job, ONE_PERSON)
+    files = report.get("files", {})
+    if "adapter" not in files:
+        raise NotFound("job_no_file", job=job, file="adapter", files=", ".join(files) or "-")
+    return report, supervisor.result_path(job, ONE_PERSON)
+
+
 def _whole(form: str, result: Path, report: Mapping[str, Any], settings: AppSettings) -> Path:
     """The zip of the whole model in a form; made by a process of its own, as trainings are."""
-    from ..backend.sources import Sources
     from .take_along import check_form, take_along
 
-    base = Catalog.read(HOME / "models").model(report["base"])
-    sources = Sources(settings.data_dir / "models", settings)
-    return take_along(check_form(form), result, report, base, sources, lambda _: None)
+    return take_along(check_form(form), result, report, *_base(report, settings), lambda _: None)
+
+
+def _base(report: Mapping[str, Any], settings: AppSettings) -> tuple[Model, Sources]:
+    """What a training stands on, and where it lies."""
+    from ..backend.sources import Sources
+
+    return Catalog.read(HOME / "models").model(report["base"]), Sources(settings.data_dir / "models", settings)
 
 
 def list_all(supervisor: Supervisor, _given: argparse.Namespace, _: AppSettings) -> int:
@@ -164,6 +189,10 @@ def _parser() -> argparse.ArgumentParser:
     out = command("export", export)
     out.add_argument("--to", default="", help=say("finetune.cli_to"))
     out.add_argument("--as", dest="form", default="adapter", help=say("finetune.cli_as", forms="adapter, merged, gguf"))
+    away = command("push", push)
+    away.add_argument("--to", default="", metavar="NAME", help=say("finetune.cli_push_to"))
+    away.add_argument("--as", dest="form", default="adapter", help=say("finetune.cli_push_as"))
+    away.add_argument("--public", action="store_true", help=say("finetune.cli_push_public"))
     command("list", list_all, of_one=False)
     return parser
 

@@ -38,10 +38,10 @@ class Base:
 
 
 def save(model: Any, base: Base, folder: Path) -> None:
-    """Write adapter_config.json and adapter_model.safetensors of a peft model; the base goes by its catalog id."""
+    """Write adapter_config.json and adapter_model.safetensors of a peft model; the base goes by its name on the Hub."""
     shutil.rmtree(folder, ignore_errors=True)
     for config in model.peft_config.values():
-        config.base_model_name_or_path = base.model.id
+        config.base_model_name_or_path = base.model.hub_name
     model.save_pretrained(folder, save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)
 

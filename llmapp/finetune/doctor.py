@@ -13,7 +13,7 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from ..messages import Message, message
-from ..tasks.language import detect
+from ..tasks.language import detect, usual
 from .alike import nearly_same, text_key
 from .batching import SKEW
 from .dataset import LEAST_PER_LABEL
@@ -207,14 +207,11 @@ def _foreign(rows: Sequence[Row]) -> Finding | None:
     """Rows in another language than most, where that is certain."""
     every = max(1, -(-len(rows) // LOOKED_AT))
     found = [(row, detect(row.text)) for row in rows[::every] if sum(map(str.isalpha, row.text)) >= LEAST_LETTERS]
-    certain = [(row, each.language) for row, each in found if each.certain]
-    if not certain:
+    most = usual(each for _, each in found)
+    if not most:  # nothing is certain, or a table of several languages on purpose
         return None
-    usual, count = Counter(language for _, language in certain).most_common(1)[0]
-    if 2 * count <= len(certain):  # a table of several languages on purpose
-        return None
-    those = [row for row, language in certain if language != usual]
-    return _about("foreign", those, _without(those), language=Message(f"language.{usual}"), looked_at=len(found))
+    those = [row for row, each in found if each.certain and each.language != most]
+    return _about("foreign", those, _without(those), language=Message(f"language.{most}"), looked_at=len(found))
 
 
 def _personal(rows: Sequence[Row], answers: bool = False) -> Iterator[Finding | None]:

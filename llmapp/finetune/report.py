@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
+from .. import __version__
+from ..tasks.language import detect, usual
 from ..tasks.metrics import score
 from .adapter import Base
 from .baseline import Before
@@ -21,6 +24,9 @@ from .told import Outcome
 from .train import hash_of
 
 MOST_WRONG, MOST_SUSPECTED = 20, 50
+MOST_DETECTED = 500
+"""Rows whose language is looked at, from all over the table: it takes a millisecond each."""
+LIBRARIES = ("torch", "transformers", "peft")
 SUSPECT = 0.9
 """How sure a trained model must be of another label for that of the table to be suspected."""
 
@@ -47,13 +53,14 @@ def report_card(lesson: Lesson, taught: Taught, untouched: Before) -> dict[str, 
         "p": mcnemar(then, hits),
         "worse": sum(was and not now for was, now in zip(then, hits, strict=True)),
         "confusion": after.confusion,
-        **what_made_it(lesson.base, lesson.settings, taught.outcome),
+        **what_made_it(lesson.base, lesson.settings, taught.outcome, lesson.rows.texts),
         "sha256": hash_of([lesson.rows.texts, lesson.rows.labels]),
     }
 
 
-def what_made_it(base: Base, settings: LoraSettings, outcome: Outcome) -> dict[str, Any]:
-    """How a training went and what it cost, its settings, and the base it stands on."""
+def what_made_it(base: Base, settings: LoraSettings, outcome: Outcome, texts: Sequence[str]) -> dict[str, Any]:
+    """How a training went and what it cost, its settings, the base it stands on, and what language the texts are in."""
+    every = -(-len(texts) // MOST_DETECTED)
     return {
         "steps": outcome.steps,
         "best_step": outcome.best_step,
@@ -63,6 +70,8 @@ def what_made_it(base: Base, settings: LoraSettings, outcome: Outcome) -> dict[s
         "base": base.model.id,
         "revision": base.local.revision,
         "precision": base.precision.kind,
+        "language": usual(map(detect, texts[::every])),
+        "versions": {"llmapp": __version__, **{name: version(name) for name in LIBRARIES}},
     }
 
 

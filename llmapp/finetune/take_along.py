@@ -25,13 +25,14 @@ from ..backend.child import be_child, run_child
 from ..backend.disk import check_room, disk_errors, sync_file
 from ..backend.gguf_vocabulary import vocabulary
 from ..backend.gguf_write import check_family, size_of_gguf, write_gguf
+from ..backend.hub_push import ABOUT
 from ..backend.progress import Meter, Report
 from ..backend.sources import Sources
 from ..backend.tensors import SIZES, Kind, Planned, write_tensors
 from ..catalog import CARD, Model
 from ..errors import BadInput, CanNotRun
-from .export import ABOUT, about_whole
 from .merge import Merged
+from .model_card import model_card
 from .turns import Pieces, jinja, modelfile, pieces_of, system_prompt
 
 Form = Literal["merged", "gguf"]
@@ -71,14 +72,14 @@ def take_along(
         raise BadInput("take_along_base", model=base.name)
     adapter = result / str(made["files"]["adapter"])
     target = result / f"{adapter.stem}-{form}.zip"
-    about = about_whole(form, _card(adapter), base)
+    about = model_card(form, card_in(adapter), base)
     order = Order(form, base.name, local.folder, adapter, target, about, made["asked_as"], base.sampling)
     with FileLock(result / f".{form}.lock"):
         if not target.exists():
             for left in result.glob(f".{target.name}.*.part"):
                 left.unlink()
-            last = run_child("llmapp.finetune.take_along", [json.dumps(asdict(order), default=str)], report)
-            if last is None:
+            ended = run_child("llmapp.finetune.take_along", [json.dumps(asdict(order), default=str)], report)
+            if ended is None:
                 raise CanNotRun("take_along_killed", name=target.name)
     return target
 
@@ -91,7 +92,8 @@ def check_form(form: str) -> Form:
     raise BadInput("setting_choice", name="as", value=form, choices=", ".join(("adapter", *FORMS)))
 
 
-def _card(adapter: Path) -> dict[str, Any]:
+def card_in(adapter: Path) -> dict[str, Any]:
+    """The card in the zip of an adapter."""
     with zipfile.ZipFile(adapter) as archive:
         return dict(json.loads(archive.read(CARD)))
 

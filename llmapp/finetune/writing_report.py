@@ -59,7 +59,7 @@ def writing_card(lesson: WritingLesson, written: Written, rows: Sequence[Row]) -
         "worse": sum(row["likeness"] < row["likeness_before"] for row in rows),
         "unchanged": before == after,
         "asked_as": dict(written.asked_as),
-        **what_made_it(lesson.base, lesson.settings, written.outcome),
+        **what_made_it(lesson.base, lesson.settings, written.outcome, lesson.pairs.answers),
         "sha256": hash_of([lesson.pairs.inputs, lesson.pairs.answers]),
     }
 

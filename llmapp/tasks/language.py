@@ -6,6 +6,8 @@ Tags are BCP-47 (`en`, `zh`, `zh-Hant`). Knows py3langid (BSD, its model is in t
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -68,6 +70,12 @@ def detect(text: str) -> Detection:
     if best == _NO_TEXT or confidence < GUESS:
         return Detection(UNDETERMINED, 0.0, candidates, certain=False)
     return Detection(best, round(confidence, 4), candidates, certain=confidence >= CERTAIN)
+
+
+def usual(found: Iterable[Detection]) -> str:
+    """The language that more than half of those texts are in whose language is certain; empty where there is none."""
+    certain = Counter(each.language for each in found if each.certain)
+    return next((tag for tag, count in certain.most_common(1) if 2 * count > certain.total()), "")
 
 
 def foreign(found: Detection, model: Model) -> Message | None:

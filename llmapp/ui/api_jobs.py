@@ -6,6 +6,7 @@ What a docstring says here is what API pages and MCP clients read.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from .downloads import offer
 from .glossary import rows_of
 from .job_panel import result_file
 from .owners import owner_of
+from .push import Asked, push_job
 from .services import Services
 from .take_along import whole_file
 
@@ -201,6 +203,30 @@ def job_export(services: Services, job_id: str, file: str = "", request: gr.Requ
     return dict(gr.FileData(path=given, orig_name=path.name).model_dump())
 
 
+def job_push(
+    services: Services,
+    job_id: str,
+    name: str = "",
+    file: str = "adapter",
+    public: bool = False,
+    token: str = "",
+    request: gr.Request | None = None,
+) -> dict[str, Any]:
+    """Push what a training made to the Hugging Face Hub, with its model card: {repo, url, private, commit}.
+
+    Waits until it is there. Pushed again, what has changed is one more commit.
+
+    Args:
+        job_id: what `finetune` returned
+        name: of the repository, or owner/name; empty takes the name of the training
+        file: adapter, or merged (the whole model) of one that learned to write
+        public: true for everybody to see
+        token: an access token with the right to write; empty takes the app's own, for the owner of the app
+    """
+    services.guard.request(request)
+    return asdict(push_job(services, job_id, Asked(name, file, public), token, request, lambda _: None))
+
+
 def jobs(services: Services, request: gr.Request | None = None) -> list[dict[str, Any]]:
     """List one's own jobs, newest first."""
     return [status.facts() for status in services.supervisor.jobs(asker(services, request))]
@@ -230,5 +256,6 @@ ENDPOINTS = (
     job_resume,
     job_report,
     job_export,
+    job_push,
     jobs,
 )

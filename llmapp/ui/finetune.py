@@ -23,7 +23,7 @@ from ..finetune.lengths import lengths_by
 from ..finetune.order import KIND as JOB
 from ..finetune.order import ROWS, LessonOrder, guess_for, order_for
 from ..finetune.pairs import pair_up
-from . import blind, lesson_compare, lesson_view, take_along
+from . import blind, lesson_compare, lesson_view, push, take_along
 from .doctor_view import Patient, wire_doctor
 from .events import QUIET, bind
 from .finetune_draft import NOTHING, edits_of, keep, restore, start_anew
@@ -47,6 +47,7 @@ def build(services: Services, _demo: gr.Blocks, tab: gr.Tab) -> None:
     _wire(services, tab.select, page)
     lesson_view.wire(services, tab.select, page.panel, page.view)
     take_along.wire(services, tab.select, page.panel, page.whole)
+    push.wire(services, tab.select, page.panel, page.away)
     blind.wire(services, tab.select, page.panel, page.blind)
     lesson_compare.wire(services, tab.select, page.panel, page.compare)
 

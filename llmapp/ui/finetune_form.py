@@ -24,6 +24,8 @@ from .lesson_compare import Compare
 from .lesson_compare import build as build_compare
 from .lesson_view import View
 from .lesson_view import build as build_view
+from .push import Away
+from .push import build as build_away
 from .table_input import FILE_TYPES, TableInput, build_table
 from .take_along import Whole
 from .take_along import build as build_whole
@@ -68,6 +70,7 @@ class Page:
     refused: gr.HTML
     panel: Panel
     whole: Whole
+    away: Away
     view: View
     blind: Blind
     compare: Compare
@@ -109,6 +112,7 @@ def build_page(kind: Kind) -> Page:
         with _step("training") as fourth:
             panel = build_panel(kind)
             whole = build_whole()
+            away = build_away()
             view = build_view()
             blind = build_blind()
             compare = build_compare()
@@ -134,6 +138,7 @@ def build_page(kind: Kind) -> Page:
         refused=refused,
         panel=panel,
         whole=whole,
+        away=away,
         view=view,
         blind=blind,
         compare=compare,

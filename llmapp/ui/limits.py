@@ -20,7 +20,7 @@ from ..errors import Busy, Refused, TooLong
 from ..jobs.supervisor import Supervisor
 from ..settings import AppSettings
 from ..store import Store
-from .owners import address_of, may_manage, owner_of
+from .owners import address_of, is_manager, may_manage, owner_of
 
 MINUTE_S = 60.0
 # Files that came or were made for download are swept when a day old, once an hour (`delete_cache` of the page).
@@ -95,6 +95,11 @@ class Guard:
         """Raises Refused for who may not load, unload, download, delete or train here."""
         if not may_manage(self._settings, self._key, request):
             raise Refused("not_the_manager")
+
+    def hub_token(self, request: gr.Request | None, given: str) -> str:
+        """The access token to write to the Hub with: what a person gave, else the app's own, which is the manager's."""
+        own = self._settings.hub_token if is_manager(self._settings, self._key, request) else ""
+        return given.strip() or own
 
     def job(self, request: gr.Request | None, kind: str) -> None:
         """Raises Refused for who may not start this kind of job, Busy for who may have one and has it."""

@@ -72,8 +72,13 @@ def signed_in(request: gr.Request | None) -> Mapping[str, Any] | None:
 
 
 def may_manage(settings: AppSettings, key: str, request: gr.Request | None) -> bool:
-    """True for the person at the keyboard, the Space's author, whoever holds the key, or anyone if told so."""
-    if settings.private or settings.strangers_manage:
+    """True for the manager, or anyone if told so."""
+    return settings.strangers_manage or is_manager(settings, key, request)
+
+
+def is_manager(settings: AppSettings, key: str, request: gr.Request | None) -> bool:
+    """True for the person at the keyboard, the Space's author and whoever holds the key."""
+    if settings.private:
         return True
     if settings.owners == "login":
         user = signed_in(request)

@@ -13,6 +13,7 @@ from typing import Any
 import gradio as gr
 
 from ..backend.progress import Progress, Report
+from ..catalog import Model
 from ..errors import NotFound
 from ..finetune.take_along import FORMS, Form, take_along
 from ..messages import say
@@ -61,12 +62,18 @@ def wire(services: Services, opened: Callable[..., Any], panel: Panel, whole: Wh
 def whole_file(services: Services, job: str, form: Form, request: gr.Request | None, report: Report) -> Path:
     """The zip of a training in this form, made where it is not there yet. Raises Refused for strangers, NotFound."""
     services.guard.manage(request)
+    return take_along(form, *taught(services, job, form, request), services.sources, report)
+
+
+def taught(
+    services: Services, job: str, file: str, request: gr.Request | None
+) -> tuple[Path, Mapping[str, Any], Model]:
+    """The result folder of a training that made an adapter, its report and its base. Raises NotFound, naming `file`."""
     owner = owner_of(services.settings, request)
     made = services.supervisor.report(job, owner)
     if "adapter" not in made.get("files", {}):
-        raise NotFound("job_no_file", job=job, file=form, files=", ".join(made.get("files", {})) or "-")
-    base = services.catalog.model(made["base"])
-    return take_along(form, services.supervisor.result_path(job, owner), made, base, services.sources, report)
+        raise NotFound("job_no_file", job=job, file=file, files=", ".join(made.get("files", {})) or "-")
+    return services.supervisor.result_path(job, owner), made, services.catalog.model(made["base"])
 
 
 def _seen(services: Services, whole: Whole, job: str | None, request: gr.Request) -> dict[Any, Any]:
@@ -87,11 +94,12 @@ def _taken(services: Services, whole: Whole, form: Form, job: str, request: gr.R
 
     yield {whole.said: notice(say("take_along.start", language)), whole.download: None}
     for progress in told(f"take along {job}", make):
-        yield {whole.said: notice(_progress(progress, language))}
+        yield {whole.said: notice(making(progress, language))}
     path = found[0]
     said = tell(request, "take_along.made", name=path.name, gb=path.stat().st_size / GB)
     yield {whole.download: offer(services, request, path.name, path), whole.said: notice(said, "good")}
 
 
-def _progress(progress: Progress, language: str) -> str:
+def making(progress: Progress, language: str) -> str:
+    """How far the making of the whole model is."""
     return say("take_along.busy", language, done=progress.done / GB, total=progress.total / GB)

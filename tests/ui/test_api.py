@@ -25,7 +25,7 @@ from .visitor import Visitor
 PUBLIC = (
     *("chat", "summarize", "translate", "sentiment", "mood", "classify", "explain", "detect_language"),
     *("finetune", "summarize_file", "translate_file", "sentiment_file"),
-    *("job", "job_stop", "job_resume", "job_report", "job_export", "jobs"),
+    *("job", "job_stop", "job_resume", "job_report", "job_export", "job_push", "jobs"),
     *("models", "load", "unload"),
 )
 CHAT_MODEL, ENCODER = "smollm2-135m-instruct", "all-minilm-l6-v2"

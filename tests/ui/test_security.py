@@ -48,11 +48,14 @@ def untouched(public_app: PublicApp) -> Iterator[None]:
 # ---- the public endpoints ----
 
 
-def test_only_the_manager_loads_unloads_and_trains(stranger: Visitor, untouched: None) -> None:
+def test_only_the_manager_loads_unloads_trains_and_pushes(
+    public_app: PublicApp, stranger: Visitor, untouched: None
+) -> None:
     asked = {
         "load": {"model": "smollm2-135m-instruct"},
         "unload": {"model": "smollm2-135m-instruct"},
         "finetune": {"dataset": stranger.uploaded("rows.csv", CSV)},
+        "job_push": {"job_id": public_app.victim.job, "token": "hf_mine"},
     }
     for name, arguments in asked.items():
         outcome = stranger.api(name, **arguments)
@@ -65,7 +68,8 @@ def test_others_jobs_are_not_there(public_app: PublicApp, stranger: Visitor, unt
         outcome = stranger.api(name, job_id=public_app.victim.job)
         assert outcome.said == f"There is no job `{public_app.victim.job}` here, or it is not yours.", name
     manager = public_app.caller(key=public_app.app.key)
-    assert "not yours" in manager.api("job_resume", job_id=public_app.victim.job).said
+    for name in ("job_resume", "job_push"):
+        assert "not yours" in manager.api(name, job_id=public_app.victim.job).said
     assert stranger.api("jobs").data == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,9 +29,9 @@ from .test_limits import KEY, asked, somebody
 JOB = "019aa0000000-00000000"
 
 
-def app(tmp_path: Path, request: gr.Request, *arguments: str) -> Any:
+def app(tmp_path: Path, request: gr.Request, *arguments: str, environ: Mapping[str, str] | None = None) -> Any:
     """The parts that are asked, over a training that is done and belongs to whoever this request is from."""
-    settings = read_settings(["--data-dir", str(tmp_path / "data"), *arguments], {})
+    settings = read_settings(["--data-dir", str(tmp_path / "data"), *arguments], environ or {})
     base = tiny_causal(tmp_path / "base")
     model = catalog_entry(base, "causal", "llama")
     catalog = Catalog({model.id: model})
