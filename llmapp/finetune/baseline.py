@@ -13,6 +13,7 @@ from ..backend.engine import Engine
 from ..tasks.columns import guess_means
 from ..tasks.sentiment import classify_each
 from .evaluate import commonest
+from .scarce import in_batches
 
 How = Literal["commonest", "names", "shipped"]
 BATCH = 64
@@ -43,8 +44,7 @@ def by_names(engine: Engine, texts: Sequence[str], names: Sequence[str]) -> Befo
     """
     if engine.info.labels or engine.info.model.kind == "classifier" or not all(map(_has_letters, names)):
         return None
-    judged = classify_each(engine, texts, names, batch=BATCH, warn=False)
-    return Before("names", tuple(names.index(each.label) for each in judged))
+    return Before("names", tuple(names.index(label) for label in _judged(engine, texts, names)))
 
 
 def by_shipped(engine: Engine, texts: Sequence[str], names: Sequence[str], adapter: str) -> Before | None:
@@ -52,8 +52,18 @@ def by_shipped(engine: Engine, texts: Sequence[str], names: Sequence[str], adapt
     means = {own: name for name, own in guess_means(names, engine.info.labels).items() if own}
     if len(means) != len(names) or len(means) != len(engine.info.labels):
         return None
-    judged = classify_each(engine, texts, batch=BATCH, warn=False)
-    return Before("shipped", tuple(names.index(means[each.label]) for each in judged), adapter)
+    return Before("shipped", tuple(names.index(means[label]) for label in _judged(engine, texts, ())), adapter)
+
+
+def _judged(engine: Engine, texts: Sequence[str], names: Sequence[str]) -> list[str]:
+    """The label of each text, one of the model's own where no names are given."""
+    found = list[str]()
+
+    def judge(some: Sequence[str]) -> None:
+        found.extend([each.label for each in classify_each(engine, some, names, batch=len(some), warn=False)])
+
+    in_batches(texts, BATCH, judge)
+    return found
 
 
 def _has_letters(name: str) -> bool:

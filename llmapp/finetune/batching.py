@@ -29,6 +29,11 @@ class Encoded:
     labels: Sequence[int]
 
 
+def cut(rows: Encoded, tokens: int) -> Encoded:
+    """Rows of at most so many tokens, what ends a longer one still at its end, as tokenizers cut."""
+    return Encoded([[*ids[: tokens - 1], ids[-1]] if len(ids) > tokens else ids for ids in rows.ids], rows.labels)
+
+
 @dataclass(frozen=True)
 class Example:
     """A prompt and its answer as token ids; the answer begins at `start` and includes what ends it."""

@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ..backend.device import BF16_FEATURES, Hardware
+from ..backend.device import BF16_FEATURES, Hardware, available_memory
 from ..backend.pool import Pool
 from ..backend.progress import while_wanted
 from ..backend.sources import Local, Sources
 from ..catalog import Catalog, Model
 from ..errors import SourceError
-from ..messages import message
+from ..messages import Message, message
 from ..settings import AppSettings
 from ..tasks.watch import Watch
 from .rehearsal import Rehearsal
-from .told import Broke, Halved, Look, Step, Told
+from .told import Broke, Halved, Look, Recomputing, Shortened, Step, Told
 
 ADAPTER = "adapter"
 """The folder of an adapter in the result, until it is handed over."""
@@ -38,6 +38,10 @@ class School:
     sources: Sources
     hardware: Hardware
     settings: AppSettings
+
+    def room(self) -> int:
+        """Bytes free where a training computes."""
+        return available_memory(self.hardware)
 
     def pool(self, catalog: Catalog | None = None) -> Pool:
         """Models to ask, of this catalog or another; to be closed."""
@@ -78,6 +82,19 @@ def keep_result(work: Watch, name: str, data: Any) -> None:
     (work.folder("result") / name).write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
 
 
+def _lowered(seen: Halved | Recomputing | Shortened) -> Message:
+    """What was lowered for memory, and why where that was found beforehand."""
+    why = {"needs_gb": seen.needs / 1e9, "free_gb": seen.free / 1e9}
+    if isinstance(seen, Shortened):
+        code = "training.lowered_cut" if seen.cut else "training.lowered_left_out"
+        return message(code, tokens=seen.tokens, rows=seen.rows, **why)
+    if isinstance(seen, Recomputing):
+        return message("training.lowered_twice", **why) if seen.needs else message("training.twice")
+    if seen.needs:
+        return message("training.lowered_rows", rows=seen.rows, **why)
+    return message("training.halved", rows=seen.rows)
+
+
 class Teller:
     """Steps and looks of a training as progress, points of a chart, and a word when it got better.
 
@@ -97,8 +114,8 @@ class Teller:
         elif isinstance(seen, Rehearsal):
             minutes = max(1, round(seen.seconds / 60))
             self._watch.say(message("training.rehearsed", minutes=minutes, gb=seen.peak_bytes / 1e9))
-        elif isinstance(seen, Halved):
-            self._watch.say(message("training.halved", rows=seen.rows))
+        elif isinstance(seen, (Halved, Recomputing, Shortened)):
+            self._watch.say(_lowered(seen))
         elif isinstance(seen, Broke):
             self._watch.say(message("training.broke", step=seen.step, kept=seen.kept, rate=seen.rate))
         else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..tasks.metrics import score
-from .batching import Encoded, Example, class_weights, padded
+from .batching import Encoded, Example, class_weights, cut, padded
+from .pairs import LEAST_PAIRS
+from .scarce import in_batches
 
 if TYPE_CHECKING:
     import torch
@@ -47,14 +49,21 @@ class Objective(Protocol):
     def lengths(self) -> Sequence[int]:
         """Tokens of each row to learn from."""
 
+    @property
+    def answers(self) -> Sequence[int]:
+        """How often the model's head computes for each of them."""
+
+    def shorter(self, tokens: int) -> Objective | None:
+        """The same without what is longer than so many tokens, or of it only so much; None where too little is left."""
+
     def loss(self, model: Any, chosen: Sequence[int]) -> torch.Tensor:
         """Mean loss of some of the rows to learn from, positions in `lengths`; a scalar."""
 
     def weight(self, chosen: Sequence[int]) -> float:
         """What the mean over these rows counts where means over several parts of a batch are added up."""
 
-    def look(self, model: Any) -> Seen:
-        """Score the rows kept for choosing, without dropout."""
+    def look(self, model: Any, parts: int = 1) -> Seen:
+        """Score the rows kept for choosing, without dropout, the usual batch in `parts`."""
 
     def key(self) -> Any:
         """What tells this objective from another, as JSON holds it."""
@@ -72,6 +81,15 @@ class Sorting:
     def lengths(self) -> Sequence[int]:
         """Tokens of each row to learn from."""
         return [len(ids) for ids in self.rows.ids]
+
+    @property
+    def answers(self) -> Sequence[int]:
+        """One label each."""
+        return [1] * len(self.rows.ids)
+
+    def shorter(self, tokens: int) -> Sorting:
+        """Texts are cut."""
+        return replace(self, rows=cut(self.rows, tokens), valid=cut(self.valid, tokens))
 
     @cached_property
     def weights(self) -> Sequence[float] | None:
@@ -91,9 +109,9 @@ class Sorting:
         """Each row counts as its label does."""
         return sum(self.weights[self.rows.labels[i]] for i in chosen) if self.weights else float(len(chosen))
 
-    def look(self, model: Any) -> Seen:
+    def look(self, model: Any, parts: int = 1) -> Seen:
         """Accuracy and macro-F1; the best state has most of the latter, then the lowest loss."""
-        odds = probabilities(model, self.valid.ids)
+        odds = probabilities(model, self.valid.ids, parts)
         truth = list(self.valid.labels)
         scores = score(truth, odds.argmax(-1).tolist(), [str(i) for i in range(odds.shape[1])])
         loss = float(-np.log(np.clip(odds[np.arange(len(truth)), truth], 1e-9, None)).mean())
@@ -121,6 +139,16 @@ class Writing:
         """Tokens of each row to learn from."""
         return [len(row.ids) for row in self.rows]
 
+    @property
+    def answers(self) -> Sequence[int]:
+        """Tokens of each answer."""
+        return [row.answer_tokens for row in self.rows]
+
+    def shorter(self, tokens: int) -> Writing | None:
+        """Rows are left out whole."""
+        rows, valid = ([row for row in side if len(row.ids) <= tokens] for side in (self.rows, self.valid))
+        return replace(self, rows=rows, valid=valid) if valid and len(rows) >= LEAST_PAIRS // 2 else None
+
     def loss(self, model: Any, chosen: Sequence[int]) -> torch.Tensor:
         """Mean over the answers' tokens."""
         import torch
@@ -132,9 +160,9 @@ class Writing:
         """Each token of the answers counts the same."""
         return float(sum(self.rows[i].answer_tokens for i in chosen))
 
-    def look(self, model: Any) -> Seen:
+    def look(self, model: Any, parts: int = 1) -> Seen:
         """Perplexity of the answers; the best state has the lowest."""
-        found = answer_losses(model, self.valid)
+        found = answer_losses(model, self.valid, parts)
         loss = float(found.sum() / sum(row.answer_tokens for row in self.valid))
         return Seen(loss, {"perplexity": perplexity(loss)}, (-loss,), self.say(model))
 
@@ -148,35 +176,41 @@ def perplexity(loss: float) -> float:
     return math.exp(min(loss, MOST_NATS))
 
 
-def probabilities(model: Any, ids: Sequence[Sequence[int]]) -> NDArray[np.float64]:
-    """Probability of each label for each row, shape (rows, labels), without dropout."""
+def probabilities(model: Any, ids: Sequence[Sequence[int]], parts: int = 1) -> NDArray[np.float64]:
+    """Probability of each label for each row, shape (rows, labels), without dropout; the usual batch in `parts`."""
     import torch
 
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
     found: dict[int, Any] = {}
+
+    def score_some(chosen: Sequence[int]) -> None:
+        logits = model(**padded([ids[i] for i in chosen], model)).logits
+        found.update(zip(chosen, logits.double().softmax(-1).cpu().numpy(), strict=True))
+
     model.eval()
     with torch.inference_mode():
-        for at in range(0, len(order), SCORING_BATCH):
-            chosen = order[at : at + SCORING_BATCH]
-            logits = model(**padded([ids[i] for i in chosen], model)).logits
-            found |= dict(zip(chosen, logits.double().softmax(-1).cpu().numpy(), strict=True))
+        in_batches(order, SCORING_BATCH // parts, score_some)
     return np.stack([found[i] for i in range(len(ids))])
 
 
-def answer_losses(model: Any, rows: Sequence[Example]) -> NDArray[np.float64]:
-    """Negative log-likelihood of each row's answer, the sum over its tokens, in nats; shape (rows,). No dropout."""
+def answer_losses(model: Any, rows: Sequence[Example], parts: int = 1) -> NDArray[np.float64]:
+    """Negative log-likelihood of each row's answer, the sum over its tokens, in nats; shape (rows,). No dropout; the
+    usual batch in `parts`.
+    """
     import torch
 
     order = sorted(range(len(rows)), key=lambda i: len(rows[i].ids))
     found = np.zeros(len(rows))
+
+    def score_some(chosen: Sequence[int]) -> None:
+        logits, truth = _answered(model, [rows[i] for i in chosen])
+        each = torch.nn.functional.cross_entropy(logits, truth, reduction="none").double().cpu().numpy()
+        ends = np.cumsum([rows[i].answer_tokens for i in chosen])
+        found[list(chosen)] = [part.sum() for part in np.split(each, ends[:-1])]
+
     model.eval()
     with torch.inference_mode():
-        for at in range(0, len(order), ANSWER_BATCH):
-            chosen = order[at : at + ANSWER_BATCH]
-            logits, truth = _answered(model, [rows[i] for i in chosen])
-            each = torch.nn.functional.cross_entropy(logits, truth, reduction="none").double().cpu().numpy()
-            ends = np.cumsum([rows[i].answer_tokens for i in chosen])
-            found[chosen] = [part.sum() for part in np.split(each, ends[:-1])]
+        in_batches(order, ANSWER_BATCH // parts, score_some)
     return found
 
 

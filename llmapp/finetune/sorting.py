@@ -6,7 +6,7 @@ Says where it is and asks whether to stop through `Watch`. Does not know process
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -50,7 +50,7 @@ def learn_to_sort(work: Ordered, order: LessonOrder, school: School) -> Made | N
     base = Base(model, local, choose_precision(model, school.hardware, school.settings.precision))
     lesson = Lesson(rows, parts, base, steps, knobs)
     before = _untouched(work, lesson, school)
-    taught = teach(lesson, school.hardware, work) if before else None
+    taught = teach(lesson, school.hardware, work, school.room) if before else None
     if before is None or taught is None:
         return None
     work.phase("saving")
@@ -62,8 +62,11 @@ def learn_to_sort(work: Ordered, order: LessonOrder, school: School) -> Made | N
     return Made(folder, report_card(lesson, taught, before), doubtful, rows.classes)
 
 
-def teach(lesson: Lesson, hardware: Hardware, watch: Watch) -> Taught | None:
-    """Train on the lesson's rows and test on those kept for it. None when it was told to stop."""
+def teach(lesson: Lesson, hardware: Hardware, watch: Watch, room: Callable[[], int] | None = None) -> Taught | None:
+    """Train on the lesson's rows and test on those kept for it. None when it was told to stop.
+
+    `room`: bytes that are free; it is made to fit into them.
+    """
     import torch
 
     watch.phase("loading")
@@ -82,6 +85,7 @@ def teach(lesson: Lesson, hardware: Hardware, watch: Watch) -> Taught | None:
         Teller(watch, lesson.steps, "accuracy"),
         watch.stop_asked,
         compute(hardware),
+        room,
     )
     if not outcome.finished:
         return None
@@ -89,14 +93,16 @@ def teach(lesson: Lesson, hardware: Hardware, watch: Watch) -> Taught | None:
         watch.say(message("training.early", step=outcome.best_step))
     watch.phase("evaluating")
     doubted = lesson.doubted()
-    odds, learned = (probabilities(model, ids) for ids in (test_rows.ids, _picked(encoded, doubted).ids))
+    asked = (test_rows.ids, _picked(encoded, doubted).ids)
+    odds, learned = (probabilities(model, ids, outcome.parts) for ids in asked)
     return Taught(model, outcome, test_rows, odds, learned)
 
 
 def keep(lesson: Lesson, taught: Taught, folder: Path) -> None:
     """Save the adapter, load it from disk again and compare. It is listed once `publish` gives it a card."""
     save(taught.model, lesson.base, folder)
-    verify(folder, lesson.base, lambda model: probabilities(model, taught.test.ids), taught.odds)
+    parts = taught.outcome.parts
+    verify(folder, lesson.base, lambda model: probabilities(model, taught.test.ids, parts), taught.odds)
 
 
 def _untouched(work: Watch, lesson: Lesson, school: School) -> Before | None:

@@ -20,6 +20,7 @@ from ..errors import BadInput
 from .batching import batches
 from .checkpoint import Checkpoints
 from .gradients import Gradients, computing
+from .lowering import Lowered, Lowering
 from .objective import Objective
 from .rehearsal import Rehearsal, peak_bytes, seconds_of
 from .settings import LoraSettings
@@ -76,14 +77,16 @@ def train(
     report: Report,
     stop: Callable[[], bool],
     compute: str = "float32",
+    room: Callable[[], int] | None = None,
 ) -> Outcome:
     """Train a model made by `with_lora` for at most `steps`, going on from the newest checkpoint that is there.
 
     `compute` is the number format of the forward pass ("bfloat16", or float32 for exact). Leaves the best state in
-    the model, or the newest when told to stop. A batch that memory is too short for is taken in parts. Where the loss
-    is no longer a number it ends with the best state; raises BadInput where there is none, and OutOfMemory.
+    the model, or the newest when told to stop. Before it begins it is made to fit into `room`, the bytes that are free,
+    as `lowering` says, and lowered again where memory runs out all the same. Where the loss is no longer a number it
+    ends with the best state; raises BadInput where there is none, and OutOfMemory.
     """
-    run = _Run(model, objective, settings, steps, checkpoints, Gradients(model, objective, compute, report))
+    run = _Run(model, objective, settings, steps, checkpoints, Gradients(model, objective, compute, report), room)
     run.restore()
     if not run.step:
         report("rehearsing")
@@ -131,15 +134,16 @@ class _Run:
         steps: int,
         checkpoints: Path,
         gradients: Gradients,
+        room: Callable[[], int] | None = None,
     ) -> None:
         import torch
 
-        self.model, self.objective, self.settings, self.steps = model, objective, settings, steps
+        self.model, self.settings, self.steps = model, settings, steps
         self.step, self.early, self.broke = 0, False, False
         self.look_every = max(1, round(steps / min(LOOKS, max(LEAST_LOOKS, steps // STEPS_BETWEEN))))
         self._checkpoints = Checkpoints(checkpoints)
-        self._gradients = gradients
-        self._plan = batches(objective.lengths, settings.batch, steps, settings.seed)
+        self._gradients, self._room = gradients, room
+        self._learn_from(objective)
         self._weights = {name: p for name, p in model.named_parameters() if p.requires_grad}
         self._optimizer = torch.optim.AdamW(self._weights.values(), weight_decay=WEIGHT_DECAY)
         self._best: dict[str, torch.Tensor] = {}
@@ -148,18 +152,39 @@ class _Run:
         self._rehearsal: Rehearsal | None = None
         self._peak = 0
         self._saved_at = self._began = time.monotonic()
+        shapes = {name: list(p.shape) for name, p in self._weights.items()}
+        self._fingerprint = hash_of([objective.key(), asdict(settings), steps, shapes])
+        """What must be equal for a checkpoint to be one of this training."""
 
-    def rehearse(self) -> Iterator[Look | Rehearsal]:
-        """Look at what it is untaught, try three steps without learning from them, and reckon time and memory."""
+    def _learn_from(self, objective: Objective) -> None:
+        self.objective = self._gradients.objective = objective
+        self._plan = self._planned(objective)
+
+    def _planned(self, objective: Objective) -> list[list[int]]:
+        return batches(objective.lengths, self.settings.batch, self.steps, self.settings.seed)
+
+    def _costs(self) -> list[int]:
+        """Tokens of each step, what fills its rows up included."""
+        lengths = self.objective.lengths
+        return [len(chosen) * max(lengths[i] for i in chosen) for chosen in self._plan]
+
+    def rehearse(self) -> Iterator[Lowered | Look | Rehearsal]:
+        """Make it fit, look at what it is untaught, try three steps without learning from them, reckon time and memory.
+
+        Raises OutOfMemory where nothing makes it fit.
+        """
+        self._peak = max(self._peak, peak_bytes())
+        kept = KEPT_OF_A_WEIGHT * sum(p.numel() * p.element_size() for p in self._weights.values())
+        lowering = Lowering(self._gradients, self._planned, kept, self._room)
+        yield from lowering.settle()
+        self._learn_from(self._gradients.objective)
         began = time.monotonic()
         yield replace(self._seen(), best=False)
         looks = (time.monotonic() - began) * (1 + self.steps // self.look_every)
-        lengths = self.objective.lengths
-        costs = [len(chosen) * max(lengths[i] for i in chosen) for chosen in self._plan]
-        seconds = seconds_of(costs, self._tried)
-        kept = KEPT_OF_A_WEIGHT * sum(p.numel() * p.element_size() for p in self._weights.values())
-        spent = time.monotonic() - self._began
-        self._rehearsal = Rehearsal(spent + seconds + looks, peak_bytes() + kept)
+        seconds = seconds_of(self._costs(), self._tried) + looks + time.monotonic() - self._began
+        how = (self._gradients.parts, self._gradients.recomputing, lowering.tokens, lowering.rows)
+        peak = max(self._peak, lowering.peak, peak_bytes() + kept)
+        self._rehearsal = Rehearsal(seconds, peak, lowering.free, *how)
         yield self._rehearsal
 
     def _tried(self, step: int) -> float:
@@ -209,7 +234,7 @@ class _Run:
 
     def _seen(self) -> Look:
         with computing(self.model, self._gradients.compute):
-            seen = self.objective.look(self.model)
+            seen = self.objective.look(self.model, self._gradients.parts)
         best = math.isfinite(seen.loss) and seen.rank > tuple(self._best_look.rank)
         return Look(self.step, seen.loss, seen.scores, seen.rank, best, seen.samples)
 
@@ -224,7 +249,8 @@ class _Run:
         best = self._best_look
         seconds = time.monotonic() - self._began
         peak = max(self._peak, peak_bytes())
-        return Outcome(self.step, best.step, best.scores, seconds, finished, self.early, self._rehearsal, peak)
+        cost = (self._rehearsal, peak, self._gradients.parts, sum(self._costs()[: self.step]))
+        return Outcome(self.step, best.step, best.scores, seconds, finished, self.early, *cost)
 
     def save_in_time(self) -> None:
         """A checkpoint, where the last one is a minute old."""
@@ -238,17 +264,17 @@ class _Run:
         tensors |= {f"best.{name}": tensor for name, tensor in self._best.items()}
         tensors |= {f"adam.{key}.{name}": adam[p][key] for name, p in self._weights.items() for key in adam.get(p, {})}
         position: dict[str, Any] = {"step": self.step, "stale_looks": self._stale_looks, "early": self.early}
-        position |= {"broke": self.broke, "parts": self._gradients.parts}
+        position |= {"broke": self.broke, "parts": self._gradients.parts, "recomputing": self._gradients.recomputing}
         position["seconds"] = time.monotonic() - self._began
         position["peak"] = max(self._peak, peak_bytes())
         position["rehearsal"] = asdict(self._rehearsal) if self._rehearsal else None
         look = asdict(self._best_look)
-        self._checkpoints.save(self.step, tensors, {**position, "look": look, "fingerprint": self._fingerprint()})
+        self._checkpoints.save(self.step, tensors, {**position, "look": look, "fingerprint": self._fingerprint})
         self._saved_at = time.monotonic()
 
     def restore(self) -> None:
         """Go on from the newest checkpoint of this same training, if there is one."""
-        found = self._checkpoints.newest(self._fingerprint())
+        found = self._checkpoints.newest(self._fingerprint)
         if not found:
             return
         tensors, state = found
@@ -264,6 +290,10 @@ class _Run:
         self._began -= state["seconds"]
         self._peak = state.get("peak", 0)
         self._rehearsal = Rehearsal(**state["rehearsal"]) if state.get("rehearsal") else None
+        if state.get("recomputing"):
+            self._gradients.recompute()
+        if self._rehearsal and self._rehearsal.tokens:
+            self._learn_from(self.objective.shorter(self._rehearsal.tokens) or self.objective)
 
     def _learning_rate(self) -> float:
         """Up over the first steps, then down to zero in a straight line."""
@@ -271,8 +301,3 @@ class _Run:
         if self.step < warm:
             return self.settings.learning_rate * (self.step + 1) / warm
         return self.settings.learning_rate * (self.steps - self.step) / max(1, self.steps - warm)
-
-    def _fingerprint(self) -> str:
-        """What must be equal for a checkpoint to be one of this training."""
-        shapes = {name: list(p.shape) for name, p in self._weights.items()}
-        return hash_of([self.objective.key(), asdict(self.settings), self.steps, shapes])

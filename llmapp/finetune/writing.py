@@ -35,6 +35,7 @@ from .lesson import MOST_ASKED, WritingLesson, Written, drawn
 from .objective import Writing, answer_losses
 from .order import MOST_PROMPTS, ROWS, TESTED, LessonOrder
 from .pairs import LEAST_PAIRS, asked, encoded, split_pairs
+from .scarce import in_batches
 from .settings import step_budget
 from .train import train, with_lora
 from .writing_report import answered, writing_card
@@ -140,12 +141,14 @@ def _engine(work: Watch, pool: Pool, name: str, owner: str) -> Iterator[Engine |
 def _asked(work: Watch, lesson: WritingLesson, engine: Engine) -> list[str] | None:
     """Answers to the rows of the test, the likeliest words each; None when told to stop meanwhile."""
     questions, answers, most = lesson.questions(), list[str](), _most_tokens(engine, lesson)
-    while len(answers) < len(questions):
-        if work.stop_asked():
-            return None
-        answers += _answers(engine, questions[len(answers) : len(answers) + ASKED_AT_ONCE], most)
-        work.progress(len(answers), len(questions))
-    return answers
+
+    def ask(some: Sequence[str]) -> None:
+        if not work.stop_asked():
+            answers.extend(_answers(engine, some, most))
+            work.progress(len(answers), len(questions))
+
+    in_batches(questions, ASKED_AT_ONCE, ask)
+    return answers if len(answers) == len(questions) else None
 
 
 def _answers(engine: Engine, questions: Sequence[str], most: int) -> list[str]:
@@ -170,7 +173,6 @@ def _teach(work: Watch, lesson: WritingLesson, school: School) -> Written | None
     tokens = Tokens(loaded.tokenizer, lesson.base.model)
     learn, choose, test, left_out = _examples(work, tokens, lesson)
     model = with_lora(loaded.model, lesson.settings, task="CAUSAL_LM")
-    first = _per_token(model, test)  # what an adapter adds is nothing yet
     steps = step_budget(lesson.effort, len(learn), lesson.settings.batch)
     outcome = train(
         model,
@@ -181,16 +183,19 @@ def _teach(work: Watch, lesson: WritingLesson, school: School) -> Written | None
         Teller(work, steps, "perplexity"),
         work.stop_asked,
         compute(school.hardware),
+        school.room,
     )
     if not outcome.finished:
         return None
     if outcome.early:
         work.say(message("training.early", step=outcome.best_step))
     work.phase("saving")
-    last = _per_token(model, test)
+    last = _per_token(model, test, outcome.parts)
+    with model.disable_adapter():
+        first = _per_token(model, test, outcome.parts)
     folder = work.folder("result") / ADAPTER
     save(model, lesson.base, folder)
-    verify(folder, lesson.base, partial(_per_token, rows=test), last)
+    verify(folder, lesson.base, partial(_per_token, rows=test, parts=outcome.parts), last)
     asked_as = {"turns": tokens.wording(asked(tokens.model, TEXT)), "end": tokens.ending()}
     return Written(outcome, left_out, (_overall(first, test), _overall(last, test)), asked_as)
 
@@ -237,10 +242,10 @@ def _said(tokens: Tokens, loaded: Loaded, texts: Sequence[str], model: Any) -> l
     return [(text, tokens.decode(row[begun:].tolist()).strip()) for text, row in zip(texts, ids, strict=True)]
 
 
-def _per_token(model: Any, rows: Sequence[Example]) -> NDArray[np.float64]:
+def _per_token(model: Any, rows: Sequence[Example], parts: int) -> NDArray[np.float64]:
     """Mean loss of a token of each row's answer."""
     counts = np.array([row.answer_tokens for row in rows], dtype=np.float64)
-    return answer_losses(model, rows) / counts
+    return answer_losses(model, rows, parts) / counts
 
 
 def _overall(per_token: NDArray[np.float64], rows: Sequence[Example]) -> float:

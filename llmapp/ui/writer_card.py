@@ -5,7 +5,7 @@ Draws a report as HTML. Does not know how anything is trained.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -48,12 +48,26 @@ def writer_card(report: Mapping[str, Any], language: str) -> str:
 
 
 def cost(report: Mapping[str, Any], language: str) -> str:
-    """What learning took beside what was reckoned; nothing where a training of an earlier version did not reckon."""
+    """What learning took beside what was reckoned, and what was lowered for it.
+
+    Nothing where a training of an earlier version did not reckon.
+    """
     told = report.get("estimate")
     if not told:
         return ""
     took = {"minutes": report["minutes"], "gb": report["peak_mb"] / 1000}
-    return say("lesson.cost", language, **took, minutes_told=told["minutes"], gb_told=told["peak_mb"] / 1000)
+    said = [say("lesson.cost", language, **took, minutes_told=told["minutes"], gb_told=told["peak_mb"] / 1000)]
+    return " ".join([*said, *_lowered(told, language)])
+
+
+def _lowered(told: Mapping[str, Any], language: str) -> Iterator[str]:
+    """What was lowered before it began, as `Outcome.cost` has it; an earlier version lowered nothing."""
+    if told.get("parts", 1) > 1:
+        yield say("lesson.lowered_parts", language, parts=told["parts"], gb=told["free_mb"] / 1000)
+    if told.get("recomputing"):
+        yield say("lesson.lowered_twice", language)
+    if told.get("max_tokens"):
+        yield say("lesson.lowered_tokens", language, tokens=told["max_tokens"], rows=told["rows_shortened"])
 
 
 def _answers(rows: Sequence[Mapping[str, Any]], language: str) -> str:

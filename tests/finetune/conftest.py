@@ -48,7 +48,7 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_encoder(tmp_path_factory.mktemp("base") / "tiny")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def base(tiny_folder: Path) -> Base:
     precision = Precision("fp32", "float32", "cpu", message("reason.cpu"))
     return Base(catalog_entry(tiny_folder, "encoder", "bert"), Local(tiny_folder, "1", "fp32", "folder"), precision)

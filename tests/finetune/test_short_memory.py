@@ -20,7 +20,7 @@ from llmapp.finetune.adapter import Base
 from llmapp.finetune.batching import Encoded, Example
 from llmapp.finetune.gradients import Gradients
 from llmapp.finetune.objective import Sorting, Writing
-from llmapp.finetune.told import Halved
+from llmapp.finetune.told import Halved, Recomputing
 from llmapp.finetune.train import train
 from llmapp.jobs.supervisor import Supervisor
 
@@ -32,7 +32,7 @@ from .test_train import FAST, fresh_model, learned, part
 pytestmark = pytest.mark.faults
 
 
-def test_too_little_memory_halves_the_batch_twice_says_so_and_goes_on(
+def test_too_little_memory_is_found_before_it_begins_and_said_and_it_goes_on(
     workers: Callable[..., Supervisor], data_dir: Path
 ) -> None:
     supervisor = workers("memory-4")
@@ -40,10 +40,16 @@ def test_too_little_memory_halves_the_batch_twice_says_so_and_goes_on(
     until_checkpoint(supervisor, job)
     supervisor.stop(job, "ada")
     assert until(supervisor, job).state == "stopped", log_of(supervisor, job)
-    assert [values["rows"] for values in said(supervisor, job, "training.halved")] == [8, 4]
+    assert [values["rows"] for values in said(supervisor, job, "training.lowered_rows")] == [4]
     go_on(supervisor, job)
-    assert len(said(supervisor, job, "training.halved")) == 2  # it goes on in parts, without trying again
-    assert supervisor.report(job, "ada")["after"]["accuracy"] >= 0.9
+    assert len(said(supervisor, job, "training.lowered_rows")) == 1  # it goes on in parts, without trying again
+    report = supervisor.report(job, "ada")
+    assert report["after"]["accuracy"] >= 0.9
+    assert {name: report["estimate"][name] for name in ("parts", "recomputing", "max_tokens")} == {
+        "parts": 4,
+        "recomputing": False,
+        "max_tokens": 0,
+    }
 
 
 @pytest.mark.slow
@@ -53,9 +59,9 @@ def test_memory_for_not_even_a_quarter_of_the_batch_fails_in_words_and_goes_on_w
     supervisor = workers("memory-0")
     job = begin(supervisor, data_dir)
     status = until(supervisor, job)
-    assert (status.state, status.problem and status.problem.code) == ("failed", "error.training_memory")
-    assert len(said(supervisor, job, "training.halved")) == 2
-    assert "can't allocate memory" in log_of(supervisor, job) or "OutOfMemory" in log_of(supervisor, job)
+    assert (status.state, status.phase) == ("failed", "rehearsing")
+    assert status.problem
+    assert status.problem.code == "error.training_no_room"
     go_on(workers("nothing"), job)
 
 
@@ -80,7 +86,7 @@ def test_a_training_whose_batches_were_halved_ends_with_the_same_weights(base: B
         objective = kind(part(rows, 0, 200), part(rows, 200, 250), 2)
         train(model, objective, FAST, 30, tmp_path / kind.__name__, told.append, lambda: False)
         ended.append(learned(model))
-    assert [seen.rows for seen in told if isinstance(seen, Halved)] == [8, 4]
+    assert [seen.rows for seen in told if isinstance(seen, Halved)] == [4]
     assert largest_difference(*ended) < 1e-3
 
 
@@ -156,8 +162,8 @@ def test_one_row_that_does_not_fit_is_said_at_once(base: Base) -> None:
         def loss(self, model: Any, chosen: Any) -> torch.Tensor:
             return torch.empty(1 << 55)
 
-    told: list[Halved] = []
+    told: list[Any] = []
     with pytest.raises(OutOfMemory) as caught:
         Gradients(model, Greedy(rows, rows, 2), "float32", told.append).of([3], 0)
     assert caught.value.code == "training_memory"
-    assert told == []
+    assert told == [Recomputing()]
