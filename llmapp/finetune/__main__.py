@@ -51,13 +51,22 @@ def start(supervisor: Supervisor, given: argparse.Namespace, settings: AppSettin
     if not given.data.is_file():
         raise BadInput("no_such_file", file=str(given.data))
     wish = LessonOrder(
-        given.base, given.text, given.label, given.effort, given.name, goal=check_goal(given.goal), prompts=given.ask
+        given.base,
+        given.text,
+        given.label,
+        given.effort,
+        given.name,
+        goal=check_goal(given.goal),
+        prompts=given.ask,
+        second=given.second,
+        system=given.system,
     )
     order = order_for(given.data, wish)
     base = Catalog.read(HOME / "models", settings.data_dir / "adapters").model(order.base)
     check_base(order.goal, base)
+    taken = "`, `".join(filter(None, (order.system, order.text, order.second)))
     print(supervisor.start(KIND, ONE_PERSON, asdict(order), {ROWS: given.data}), flush=True)
-    print(say("finetune.cli_started", text=order.text, label=order.label, base=base.name), file=sys.stderr)
+    print(say("finetune.cli_started", text=taken, label=order.label, base=base.name), file=sys.stderr)
     return 0
 
 
@@ -178,7 +187,7 @@ def _parser() -> argparse.ArgumentParser:
 
     begin = command("start", start, of_one=False)
     begin.add_argument("--data", type=Path, required=True, help=say("finetune.cli_data"))
-    for flag in ("--text", "--label", "--name"):
+    for flag in ("--text", "--second", "--system", "--label", "--name"):
         begin.add_argument(flag, default="", help=say(f"finetune.cli_{flag[2:]}"))
     begin.add_argument("--base", default=AUTO, help=say("finetune.cli_base"))
     begin.add_argument("--goal", default=GOALS[0], help=say("finetune.cli_goal", goals=", ".join(GOALS)))

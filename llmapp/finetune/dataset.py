@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import BadInput
@@ -21,6 +21,20 @@ from .records import Records, read_records
 
 LEAST_PER_LABEL = 5
 """Different texts a label needs: one to choose the best with, one to test on, a few to learn from."""
+INPUT_PAIRS = (
+    (("instruction", "指令"), ("input", "context", "输入", "上下文")),
+    (
+        ("title", "headline", "subject", "标题"),
+        ("body", "text", "content", "description", "message", "review", "正文", "内容", "文本", "描述", "评论"),
+    ),
+    (("question", "prompt", "query", "问题", "提问", "提示"), ("context", "passage", "上下文", "背景", "材料")),
+    (("question", "问题"), ("answer", "回答", "答案")),
+    (
+        ("premise", "sentence1", "text1", "text_a", "question1", "文本1", "句子1"),
+        ("hypothesis", "sentence2", "text2", "text_b", "question2", "文本2", "句子2"),
+    ),
+)
+"""Names of columns that are two inputs of one row, the first above the second."""
 LEAST_TESTED = 20
 """Rows to test on that a small table should reach, by giving up to a quarter of its rows."""
 
@@ -28,6 +42,18 @@ LEAST_TESTED = 20
 @dataclass(frozen=True)
 class Table(Records):
     """What there is to learn from: two columns at least, no blank rows, no blanks around a cell."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What is taken of a table: texts, labels or answers, and, where they are not empty, what is put below each text
+    and what the system says to each.
+    """
+
+    text: str
+    label: str
+    second: str = ""
+    system: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,12 +103,38 @@ def read_table(path: Path) -> Table:
     )
 
 
-def guess_columns(table: Table) -> tuple[str, str]:
+def guess_columns(table: Table) -> Columns:
     """The columns that look most like texts and like labels, by their names and by what is in them."""
     text = guess_text(table)
     others = [i for i, column in enumerate(table.columns) if column != text]
     label = max(others, key=lambda i: (repeats(table, i), called(table.columns[i], LABEL_NAMES), -i))
-    return text, table.columns[label]
+    first, second = guess_inputs(table, text, table.columns[label])
+    return Columns(first, table.columns[label], second)
+
+
+def guess_inputs(table: Table, text: str, label: str) -> tuple[str, str]:
+    """The first and the second input: `text` and the column whose name goes with its name; empty where none does."""
+    names = {column.casefold(): column for column in reversed(table.columns) if column != label}
+    for firsts, seconds in INPUT_PAIRS:
+        first, second = (next((names[n] for n in side if n in names), "") for side in (firsts, seconds))
+        if first and second and text in (first, second):
+            return first, second
+    return text, ""
+
+
+def one_text(first: str, second: str) -> str:
+    """Two inputs as the one text that a model reads: the first, a blank line, the second."""
+    return "\n\n".join(filter(None, (first, second)))
+
+
+def joined(table: Table, text: str, second: str) -> Table:
+    """The table whose texts have the second input below them, where there is one. Raises BadInput."""
+    if not second:
+        return table
+    texts = list(map(one_text, table.column(text), table.column(second)))
+    place = table.columns.index(text)
+    rows = [(*row[:place], whole, *row[place + 1 :]) for row, whole in zip(table.rows, texts, strict=True)]
+    return replace(table, rows=tuple(rows))
 
 
 def validate(table: Table, text: str, label: str) -> Rows:

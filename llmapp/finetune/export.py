@@ -14,7 +14,7 @@ from typing import Any
 
 from ..backend.hub_push import ABOUT
 from ..catalog import CARD, Model
-from .model_card import filled, model_card, shown_revision
+from .model_card import filled, inputs_told, model_card, shown_revision
 
 TEXT = "{text}"
 """Stands for a person's text in what a model is asked."""
@@ -46,17 +46,21 @@ def script(card: Mapping[str, Any], base: Model) -> str:
     """Python that runs the adapter without this app."""
     report = card["report"]
     most = min(report["settings"]["max_tokens"], base.context)
+    two = "\n".join(f"# {line}" for line in inputs_told(card).strip().splitlines())
     if card["labels"]:
-        return filled("predict", labels=card["labels"], base=repr(base.hub_name), most=most)
+        return filled("predict", labels=card["labels"], base=repr(base.hub_name), most=most, inputs=two)
     how = report["asked_as"]
-    return filled("write", base=repr(base.hub_name), most=most, end=how["end"], **_prompt(how["turns"]))
+    prompt = _prompt(how["turns"])
+    return filled("write", base=repr(base.hub_name), most=most, end=how["end"], inputs=two, **prompt)
 
 
 def _prompt(turns: Sequence[Mapping[str, str]] | str) -> dict[str, str]:
     """Python that puts the first argument where the text stands in what the model was asked."""
     if isinstance(turns, str):  # a base without a chat template
-        before, _, after = turns.partition(TEXT)
+        before, _, after = turns.rpartition(TEXT)
         return {"prompt": f"prompt = {before!r} + sys.argv[1] + {after!r}", "special": "True"}
-    first = f"turns = {list(turns)!r}".replace(repr(TEXT), "sys.argv[1]")
+    *earlier, last = turns
+    asked = f'{{"role": {last["role"]!r}, "content": sys.argv[1]}}'
+    first = f"turns = [{', '.join([*map(repr, earlier), asked])}]"
     whole = "prompt = tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)"
     return {"prompt": f"{first}\n{whole}", "special": "False"}

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..backend.engine import Turn
 from .adapter import Base
 from .baseline import Before, usual
 from .batching import Encoded
@@ -69,9 +70,9 @@ class WritingLesson:
     tested: Sequence[int]
     prompts: Sequence[str] = ()
 
-    def questions(self) -> list[str]:
-        """The inputs of the rows that are tested."""
-        return [self.pairs.inputs[i] for i in self.tested]
+    def questions(self) -> list[tuple[Turn, ...]]:
+        """What is asked in the rows that are tested."""
+        return [self.pairs.asked(self.base.model, i) for i in self.tested]
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ entries. Does not know files, jobs or the page.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -58,6 +59,7 @@ def model_card(form: CardForm, card: Mapping[str, Any], base: Model) -> str:
         train_rows=report["train_rows"],
         good=_good(report) + (f"\n\n{ROUNDED}" if rounded else ""),
         made=_made(report, base),
+        inputs=inputs_told(card),
     )
     return f"---\n{_front(form, card, name, base)}\n---\n# {name}\n\n{text}"
 
@@ -65,6 +67,13 @@ def model_card(form: CardForm, card: Mapping[str, Any], base: Model) -> str:
 def filled(template: str, **values: object) -> str:
     """A file of `templates/` with its names replaced; names that it does not have may be given."""
     return Template((TEMPLATES / f"{template}.txt").read_text(encoding="utf-8")).substitute(values)
+
+
+def inputs_told(card: Mapping[str, Any]) -> str:
+    """How a text is made where it was taught with two inputs; empty where it was not."""
+    names = card["report"].get("inputs") or ()
+    said = "\nA text is two inputs in one: what belongs in {0},\na blank line, then what belongs in {1}.\n"
+    return said.format(*(json.dumps(name, ensure_ascii=False) for name in names)) if names else ""
 
 
 def shown_revision(revision: str) -> str:

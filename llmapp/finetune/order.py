@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from .dataset import Rows, Table, guess_columns, read_table, validate
+from ..errors import BadInput
+from .dataset import Columns, Rows, Table, guess_columns, joined, read_table, validate
 from .edits import Edits, edited
 from .goals import AUTO, MANY_LANGUAGES, SORTER, WRITER, Goal, check_goal, settings_for
 from .pairs import Pairs, guess_pair, pair_up
@@ -26,7 +27,8 @@ class LessonOrder:
     or, where the goal is to answer or to rewrite, the words to say.
 
     `settings` are those of `LoraSettings` that are not as usual; `name` is what the adapter is called; `edits` are made
-    to the table before it is used; `prompts` are asked while it learns to write.
+    to the table before it is used; `prompts` are asked while it learns to write. `second` is the column that is put
+    below each text, `system` the one of what the system says; empty for none.
     """
 
     base: str = AUTO
@@ -38,6 +40,8 @@ class LessonOrder:
     edits: Edits = field(default_factory=Edits)
     goal: Goal = "sort"
     prompts: tuple[str, ...] = ()
+    second: str = ""
+    system: str = ""
 
     def __post_init__(self) -> None:
         if isinstance(self.edits, Mapping):
@@ -54,15 +58,25 @@ class LessonOrder:
 
     def rows_of(self, table: Table) -> Rows:
         """As `rows`, of a table that was read."""
-        return validate(edited(table, self.text, self.label, self.edits), self.text, self.label)
+        return validate(self.teaching(table), self.text, self.label)
 
     def pairs_of(self, table: Table) -> Pairs:
         """As `pairs`, of a table that was read."""
-        return pair_up(edited(table, self.text, self.label, self.edits), self.text, self.label)
+        return pair_up(self.teaching(table), self.text, self.label, self.system)
+
+    def teaching(self, table: Table) -> Table:
+        """The table as it teaches: two inputs made one text, then edited. Raises BadInput."""
+        taken = [name for name in (self.text, self.label, self.second, self.system) if name]
+        twice = next((name for name in taken if taken.count(name) > 1), "")
+        if twice:
+            raise BadInput("table_same_column", column=twice)
+        return edited(joined(table, self.text, self.second), self.text, self.label, self.edits)
 
 
 def order_for(path: Path, wish: LessonOrder) -> LessonOrder:
     """What is wished, for a table: empty columns are guessed, an "auto" base is one that fits, a name is given.
+
+    A second input and what the system says are guessed only where the texts are.
 
     Raises BadInput for data that can not teach, and for wishes that there are not.
     """
@@ -71,10 +85,22 @@ def order_for(path: Path, wish: LessonOrder) -> LessonOrder:
     settings_for(goal, wish.settings)
     table = read_table(path)
     guessed = guess_for(goal, table)
-    text, label = wish.text or guessed[0], wish.label or guessed[1]
-    order = replace(wish, text=text, label=label, name=wish.name.strip() or path.stem)
+    if goal == "sort" and wish.system:
+        raise BadInput("training_system", column=wish.system)
+    order = replace(_columns(wish, guessed), name=wish.name.strip() or path.stem)
     fits = _sorter(order, table) if goal == "sort" else _writer(order, table)
     return replace(order, base=fits if order.base == AUTO else order.base)
+
+
+def _columns(wish: LessonOrder, guessed: Columns) -> LessonOrder:
+    """The wish with the columns that it does not name; each is taken once."""
+    text, label = wish.text or guessed.text, wish.label or guessed.label
+    second, system = wish.second, wish.system
+    if not wish.text:
+        taken = {text, label, second, system}
+        second = second or (guessed.second if guessed.second not in taken else "")
+        system = system or (guessed.system if guessed.system not in taken else "")
+    return replace(wish, text=text, label=label, second=second, system=system)
 
 
 def _sorter(order: LessonOrder, table: Table) -> str:
@@ -86,6 +112,6 @@ def _writer(order: LessonOrder, table: Table) -> str:
     return WRITER if order.pairs_of(table).english else MANY_LANGUAGES
 
 
-def guess_for(goal: Goal, table: Table) -> tuple[str, str]:
+def guess_for(goal: Goal, table: Table) -> Columns:
     """The columns that look most like what this goal takes."""
     return guess_columns(table) if goal == "sort" else guess_pair(table)

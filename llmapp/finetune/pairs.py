@@ -19,7 +19,7 @@ from ..tasks.language import detect
 from ..tasks.tables import called
 from .alike import nearly_same, text_key
 from .batching import Example
-from .dataset import Split, Table, check_columns, tenths
+from .dataset import Columns, Split, Table, check_columns, guess_inputs, tenths
 
 INPUT_NAMES = (
     *("input", "question", "prompt", "instruction", "source", "text", "message", "user", "query", "en", "english"),
@@ -29,6 +29,7 @@ ANSWER_NAMES = (
     *("answer", "output", "response", "reply", "completion", "target", "assistant", "summary", "translation"),
     *("回答", "答案", "输出", "回复", "译文", "摘要"),
 )
+SYSTEM_NAMES = ("system", "system_prompt", "system prompt", "系统", "系统提示", "系统提示词")
 LEAST_PAIRS = 20
 """Different inputs that it takes to learn from some and test on others."""
 MOST_REPEATED = 0.5
@@ -39,12 +40,26 @@ LOOKED_AT = 50
 
 @dataclass(frozen=True)
 class Pairs:
-    """What can be learned from: an input and its answer each, the number of each row, and what a person should know."""
+    """What can be learned from: an input and its answer each, the number of each row, and what a person should know.
+
+    `systems`: what the system says in each row, empty for what it usually says; none at all where no row says it.
+    """
 
     inputs: tuple[str, ...]
     answers: tuple[str, ...]
     numbers: tuple[int, ...]
     notes: tuple[Message, ...]
+    systems: tuple[str, ...] = ()
+
+    @property
+    def system(self) -> str:
+        """What the system says in every row; empty where it says what is usual, or not always the same."""
+        said = set(self.systems)
+        return said.pop() if len(said) == 1 else ""
+
+    def asked(self, model: Model, position: int) -> tuple[Turn, ...]:
+        """What the model is asked for a row."""
+        return asked(model, self.inputs[position], self.systems[position] if self.systems else "")
 
     @property
     def english(self) -> bool:
@@ -54,39 +69,50 @@ class Pairs:
         return all(found.language == "en" or not found.certain for found in map(detect, sides))
 
 
-def guess_pair(table: Table) -> tuple[str, str]:
-    """The columns that look most like inputs and like answers, by their names, else the two with most in them."""
-    inputs, answers = (_best_called(table, names) for names in (INPUT_NAMES, ANSWER_NAMES))
-    most = sorted(table.columns, key=lambda column: -sum(map(len, table.column(column))))[:2]
+def guess_pair(table: Table) -> Columns:
+    """The columns that look most like inputs and like answers, by their names, else the two with most in them; what
+    goes with the input and what the system says, by their names alone.
+    """
+    system = next((column for column in table.columns if column.casefold() in SYSTEM_NAMES), "")
+    others = [column for column in table.columns if column != system]
+    if len(others) < 2:
+        others, system = list(table.columns), ""
+    inputs, answers = (_best_called(others, names) for names in (INPUT_NAMES, ANSWER_NAMES))
+    most = sorted(others, key=lambda column: -sum(map(len, table.column(column))))[:2]
     first, second = sorted(most, key=table.columns.index)
     answers = answers or (second if second != inputs else first)
-    return inputs or (first if first != answers else second), answers
+    text, more = guess_inputs(table, inputs or (first if first != answers else second), answers)
+    return Columns(text, answers, more, system)
 
 
-def _best_called(table: Table, names: Sequence[str]) -> str:
-    return max((c for c in table.columns if called(c, names)), key=lambda c: called(c, names), default="")
+def _best_called(columns: Sequence[str], names: Sequence[str]) -> str:
+    return max((c for c in columns if called(c, names)), key=lambda c: called(c, names), default="")
 
 
-def pair_up(table: Table, text: str, answer: str) -> Pairs:
+def pair_up(table: Table, text: str, answer: str, system: str = "") -> Pairs:
     """The rows that can teach. Rows without an input or an answer are left out, and that is said in the notes.
+
+    `system` is the column of what the system says; empty for what it usually says.
 
     Raises BadInput for a missing column, too few different inputs, answers that are nearly all the same.
     """
     check_columns(table, text, answer)
-    cells = list(zip(table.column(text), table.column(answer), table.numbers, strict=True))
+    said = table.column(system) if system else ("",) * len(table.rows)
+    cells = list(zip(table.column(text), table.column(answer), table.numbers, said, strict=True))
     whole = [row for row in cells if row[0] and row[1]]
     if not whole:
         raise BadInput("table_no_rows", text=text, label=answer)
-    inputs, answers, numbers = zip(*whole, strict=True)
+    inputs, answers, numbers, systems = zip(*whole, strict=True)
     different = len(set(map(text_key, inputs)))
     if different < LEAST_PAIRS:
         raise BadInput("table_few_pairs", column=text, rows=different, least=LEAST_PAIRS)
-    said, times = Counter(answers).most_common(1)[0]
+    usual, times = Counter(answers).most_common(1)[0]
     if times > MOST_REPEATED * len(answers):
-        raise BadInput("table_one_answer", answer=said[:60], count=times, rows=len(answers), column=answer)
-    left_out = [number for given, wanted, number in cells if not (given and wanted)]
+        raise BadInput("table_one_answer", answer=usual[:60], count=times, rows=len(answers), column=answer)
+    left_out = [number for given, wanted, number, _ in cells if not (given and wanted)]
     more = (message("training.untaken", exchanges=table.untaken),) if table.untaken else ()
-    return Pairs(inputs, answers, numbers, (*_blank(left_out), *_repeated(len(inputs) - different), *more))
+    notes = (*_blank(left_out), *_repeated(len(inputs) - different), *more)
+    return Pairs(inputs, answers, numbers, notes, systems if any(systems) else ())
 
 
 def split_pairs(pairs: Pairs, seed: int) -> Split:
@@ -103,16 +129,16 @@ def split_pairs(pairs: Pairs, seed: int) -> Split:
     return Split(train, valid, test)
 
 
-def asked(model: Model, text: str) -> tuple[Turn, ...]:
-    """What the model is asked for an input: word for word what the Chat tab asks it."""
-    return (*opening(model, ""), Turn("user", text))
+def asked(model: Model, text: str, system: str = "") -> tuple[Turn, ...]:
+    """What the model is asked for an input: word for word what the Chat tab asks it with that system prompt."""
+    return (*opening(model, system), Turn("user", text))
 
 
 def encoded(tokens: Tokens, pairs: Pairs, positions: Sequence[int], most: int) -> dict[int, Example]:
     """Rows by position, as token ids; those longer than `most` tokens are not among them."""
     found = {}
     for i in positions:
-        prompt = tokens.ids(asked(tokens.model, pairs.inputs[i]))
+        prompt = tokens.ids(pairs.asked(tokens.model, i))
         ids = (*prompt, *tokens.answer(pairs.answers[i]))
         if len(ids) <= most:
             found[i] = Example(ids, len(prompt))

@@ -38,7 +38,8 @@ def run(work: Ordered, catalog: Catalog, sources: Sources, settings: AppSettings
     made = LESSONS[order.goal](work, order, School(catalog, sources, detect(settings.device), settings))
     if made is None:
         return "stopped"
-    report = made.report | {"goal": order.goal, "effort": order.effort}
+    inputs = [order.text, order.second] if order.second else []
+    report = made.report | {"goal": order.goal, "effort": order.effort, "inputs": inputs}
     card = {"id": work.id, "name": order.name, "owner": work.owner, "task": TASKS[order.goal], "created": time.time()}
     publish(made.folder, card | {"base": model.id, "labels": list(made.labels), "report": report})
     files = {"adapter": pack(made.folder, work.folder("result"), order.name, model)}

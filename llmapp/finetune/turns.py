@@ -77,7 +77,12 @@ def pieces_of(model: str, template: str, tokens: Mapping[str, str], asked_as: Ma
 
 
 def modelfile(file: str, pieces: Pieces, system: str, sampling: Mapping[str, float]) -> str:
-    """What `ollama create` reads. `system` is what it was taught with, said where nobody says another."""
+    """What `ollama create` reads. `system` is what it was taught with, said where nobody says another.
+
+    Raises BadInput for one that would end a text of this file.
+    """
+    if '"""' in system or "{{" in system:
+        raise BadInput("take_along_system", system=system[:60])
     lines = [f"FROM ./{file}", f'TEMPLATE """{_go(pieces)}"""']
     lines += [f'SYSTEM """{system}"""'] if system else []
     lines += [f'PARAMETER stop """{stop}"""' for stop in pieces.stops]

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backend.device import choose_precision
-from ..backend.engine import Engine, Request, Sampling
+from ..backend.engine import Engine, Request, Sampling, Turn
 from ..backend.loader import Loaded, load_for_training
 from ..backend.pool import Pool
 from ..backend.progress import while_wanted
@@ -40,6 +40,8 @@ from .settings import step_budget
 from .train import train, with_lora
 from .writing_report import answered, writing_card
 
+Sample = tuple[str, tuple[Turn, ...]]
+"""A text as it is shown to the person, and what the model is asked for it."""
 MOST_LOOKED_AT = 100
 """Rows the best state is chosen with."""
 ROOM = 1.5
@@ -105,7 +107,7 @@ def _before(work: Watch, lesson: WritingLesson, school: School) -> tuple[Writing
 
 def _fits(engine: Engine, lesson: WritingLesson, position: int) -> bool:
     """True where question and answer are no longer than what is learned."""
-    question = asked(engine.info.model, lesson.pairs.inputs[position])
+    question = lesson.pairs.asked(engine.info.model, position)
     return engine.count_tokens(question) + engine.count_tokens(lesson.pairs.answers[position]) < _most(lesson)
 
 
@@ -142,7 +144,7 @@ def _asked(work: Watch, lesson: WritingLesson, engine: Engine) -> list[str] | No
     """Answers to the rows of the test, the likeliest words each; None when told to stop meanwhile."""
     questions, answers, most = lesson.questions(), list[str](), _most_tokens(engine, lesson)
 
-    def ask(some: Sequence[str]) -> None:
+    def ask(some: Sequence[tuple[Turn, ...]]) -> None:
         if not work.stop_asked():
             answers.extend(_answers(engine, some, most))
             work.progress(len(answers), len(questions))
@@ -151,9 +153,8 @@ def _asked(work: Watch, lesson: WritingLesson, engine: Engine) -> list[str] | No
     return answers if len(answers) == len(questions) else None
 
 
-def _answers(engine: Engine, questions: Sequence[str], most: int) -> list[str]:
+def _answers(engine: Engine, prompts: Sequence[tuple[Turn, ...]], most: int) -> list[str]:
     sampling = Sampling(temperature=0.0, max_new_tokens=most)
-    prompts = [asked(engine.info.model, text) for text in questions]
     return [text.strip() for text in engine.generate_batch([Request(prompt, sampling) for prompt in prompts])]
 
 
@@ -196,7 +197,8 @@ def _teach(work: Watch, lesson: WritingLesson, school: School) -> Written | None
     folder = work.folder("result") / ADAPTER
     save(model, lesson.base, folder)
     verify(folder, lesson.base, partial(_per_token, rows=test, parts=outcome.parts), last)
-    asked_as = {"turns": tokens.wording(asked(tokens.model, TEXT)), "end": tokens.ending()}
+    turns = tokens.wording(asked(tokens.model, TEXT, lesson.pairs.system))
+    asked_as = {"turns": turns, "end": tokens.ending()}
     return Written(outcome, left_out, (_overall(first, test), _overall(last, test)), asked_as)
 
 
@@ -215,19 +217,23 @@ def _examples(
     return found[0], found[1], found[2], left_out
 
 
-def _sampled(lesson: WritingLesson) -> list[str]:
+def _sampled(lesson: WritingLesson) -> list[Sample]:
     """What it is asked while it learns: what the person gave, else short inputs that it does not learn from."""
-    short = (text for i in lesson.parts.valid if len(text := lesson.pairs.inputs[i]) <= LONGEST_SAMPLE)
-    return list(lesson.prompts) or list(islice(short, MOST_PROMPTS))
+    pairs, model = lesson.pairs, lesson.base.model
+    if lesson.prompts:
+        return [(text, asked(model, text, pairs.system)) for text in lesson.prompts]
+    questions = ((pairs.inputs[i], pairs.asked(model, i)) for i in lesson.parts.valid)
+    short = (each for each in questions if sum(len(turn.text) for turn in each[1]) <= LONGEST_SAMPLE)
+    return list(islice(short, MOST_PROMPTS))
 
 
-def _said(tokens: Tokens, loaded: Loaded, texts: Sequence[str], model: Any) -> list[tuple[str, str]]:
+def _said(tokens: Tokens, loaded: Loaded, samples: Sequence[Sample], model: Any) -> list[tuple[str, str]]:
     """The beginnings of its answers, the likeliest words each."""
     import torch
 
-    if not texts:
+    if not samples:
         return []
-    prompts = [tokens.ids(asked(tokens.model, text)) for text in texts]
+    prompts = [tokens.ids(turns) for _, turns in samples]
     given = aligned(prompts, model)
     del given["position_ids"]  # generate counts on from the mask
     with torch.inference_mode():
@@ -239,7 +245,7 @@ def _said(tokens: Tokens, loaded: Loaded, texts: Sequence[str], model: Any) -> l
             pad_token_id=loaded.tokenizer.pad_token_id,
         )
     begun = given["input_ids"].shape[1]
-    return [(text, tokens.decode(row[begun:].tolist()).strip()) for text, row in zip(texts, ids, strict=True)]
+    return [(text, tokens.decode(row[begun:].tolist()).strip()) for (text, _), row in zip(samples, ids, strict=True)]
 
 
 def _per_token(model: Any, rows: Sequence[Example], parts: int) -> NDArray[np.float64]:

@@ -47,6 +47,7 @@ def writing_card(lesson: WritingLesson, written: Written, rows: Sequence[Row]) -
     alike = likeness(before, after, wanted)
     exact = [[_same(a, b) for a, b in zip(side, wanted, strict=True)] for side in (before, after)]
     first, last = (perplexity(loss) for loss in written.losses)
+    pairs = lesson.pairs
     return {
         "test_rows": len(rows),
         "train_rows": len(lesson.parts.train),
@@ -59,8 +60,9 @@ def writing_card(lesson: WritingLesson, written: Written, rows: Sequence[Row]) -
         "worse": sum(row["likeness"] < row["likeness_before"] for row in rows),
         "unchanged": before == after,
         "asked_as": dict(written.asked_as),
-        **what_made_it(lesson.base, lesson.settings, written.outcome, lesson.pairs.answers),
-        "sha256": hash_of([lesson.pairs.inputs, lesson.pairs.answers]),
+        **what_made_it(lesson.base, lesson.settings, written.outcome, pairs.answers),
+        "system": lesson.pairs.system,
+        "sha256": hash_of([part for part in (pairs.inputs, pairs.answers, pairs.systems) if part]),
     }
 
 

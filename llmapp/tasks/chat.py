@@ -71,12 +71,15 @@ def opening(model: Model, system: str) -> tuple[Turn, ...]:
 def fit(engine: Engine, turns: Sequence[Turn], system: str, max_new_tokens: int) -> Fitted:
     """Drop the oldest pairs until the rest leaves room for an answer: `max_new_tokens`, or half the context.
 
+    Where a person gives no system prompt, it is the one that the adapter was taught with in every row, if any.
+
     Each turn is counted once, newest first, and no further than the context reaches; one exact count settles
     it. A long last message makes that room smaller, down to `LEAST_ANSWER`. Raises TooLong when it and the
     system prompt alone leave less, BadInput when there is nothing to answer.
     """
     context = engine.info.model.context
-    head = opening(engine.info.model, system)
+    taught = engine.info.adapter.report.get("system", "") if engine.info.adapter else ""
+    head = opening(engine.info.model, system if system.strip() else taught)
     pairs = _pairs(_alternating(turns))
     if not pairs:
         raise BadInput("chat_empty")

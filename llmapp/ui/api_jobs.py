@@ -6,7 +6,7 @@ What a docstring says here is what API pages and MCP clients read.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,8 @@ def finetune(
     goal: str = "sort",
     base: str = "auto",
     settings: dict[str, float] | None = None,
+    second: str = "",
+    system: str = "",
     request: gr.Request | None = None,
 ) -> str:
     """Teach a small model to sort texts or to write answers, from a table; returns a job id at once.
@@ -55,8 +57,13 @@ def finetune(
         goal: sort (into labels), answer or rewrite
         base: id of the model that learns; auto takes one that comes with the app
         settings: may hold rank, alpha, dropout, learning_rate, batch, max_tokens and seed
+        second: column of a second input, which is put below the text with a blank line between; guessed where text is
+            empty, else none
+        system: column of what the system says before each text, where answers are learned; guessed where text is
+            empty, else what it usually says
     """
-    order = LessonOrder(base, text, label, effort, name, settings or {}, goal=check_goal(goal))
+    wish = LessonOrder(base, text, label, effort, name, settings or {}, goal=check_goal(goal))
+    order = replace(wish, second=second, system=system)
     return finetune_tab.start_job(services, request, _uploaded(dataset), order)
 
 

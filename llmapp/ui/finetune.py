@@ -6,7 +6,7 @@ Starts jobs and reads their folders; what trains is a process of its own and doe
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,18 +15,17 @@ import gradio as gr
 from gradio.events import Dependency
 
 from ..errors import BadInput
-from ..finetune.dataset import Table, read_table, validate
+from ..finetune.dataset import Table, read_table
 from ..finetune.doctor import Finding, Row, examine, examine_pairs
-from ..finetune.edits import Edits, edited, together
+from ..finetune.edits import Edits, together
 from ..finetune.goals import AUTO, KINDS, SORTER, WRITER, Goal, check_base, settings_for
 from ..finetune.lengths import lengths_by
 from ..finetune.order import KIND as JOB
 from ..finetune.order import ROWS, LessonOrder, guess_for, order_for
-from ..finetune.pairs import pair_up
 from . import blind, lesson_compare, lesson_view, push, take_along
 from .doctor_view import Patient, wire_doctor
 from .events import QUIET, bind
-from .finetune_draft import NOTHING, edits_of, keep, restore, start_anew
+from .finetune_draft import COLUMNS, NOTHING, edits_of, keep, restore, start_anew
 from .finetune_form import Page, build_page
 from .job_panel import Kind, look, wire_panel
 from .keeping import kept_table
@@ -117,9 +116,9 @@ def _aimed(services: Services, page: Page, goal: Goal, kept: Mapping[str, Any], 
     """
     sort, owner = goal == "sort", owner_of(services.settings, request)
     count = services.examples.count(owner, "sentiment") if sort else 0
-    names = ("text", "label") if sort else ("input", "answer")
-    columns = zip(page.table.columns, names, strict=True)
-    named = {column: gr.update(label=tell(request, f"finetune.{name}")) for column, name in columns}
+    text, label, _, system = page.table.columns
+    names = zip((text, label), ("text", "label") if sort else ("input", "answer"), strict=True)
+    named = {column: gr.update(label=tell(request, f"finetune.{name}")) for column, name in names}
     samples = {button: gr.update(visible=each == goal) for each, button in page.samples.items()}
     draft = kept if kept.get("goal") == goal else NOTHING
     bases = _bases(services, goal, owner, language_of(request))
@@ -127,6 +126,7 @@ def _aimed(services: Services, page: Page, goal: Goal, kept: Mapping[str, Any], 
     taught = any(status.kind == JOB for status in services.supervisor.jobs(owner))
     return (
         named
+        | {system: gr.update(visible=not sort)}
         | samples
         | usual_knobs(page.knobs, goal, draft["settings"], request)
         | {
@@ -151,25 +151,43 @@ def _mine(services: Services, page: Page, request: gr.Request) -> dict[Any, Any]
     return {page.table.file: kept_table(services, request, "sentiment"), page.table.found: ""}
 
 
-def _guess(page: Page, table: Table, given: Given) -> tuple[str, str]:
+def _guess(page: Page, table: Table, given: Given) -> tuple[str, ...]:
     """The columns as they were picked last for this goal, where the table has them; else what they look like."""
     draft = given[page.kept]
-    picked = (draft.get("text", ""), draft.get("label", ""))
-    if draft.get("goal") == given[page.goal] and {*picked} <= {*table.columns}:
+    picked = tuple(str(draft.get(name, "")) for name in COLUMNS)
+    known = {*picked[:2]} <= {*table.columns} and {*picked} <= {*table.columns, ""}
+    if draft.get("goal") == given[page.goal] and known:
         return picked
-    return guess_for(given[page.goal], table)
+    guessed = guess_for(given[page.goal], table)
+    return guessed.text, guessed.label, guessed.second, guessed.system
 
 
 def _checked(page: Page, table: Table, chosen: Sequence[str], given: Given, request: gr.Request) -> str:
     """How much can be learned from, and what a person should know about the rest."""
-    text, label = chosen
-    if given[page.goal] == "sort":
-        rows = validate(table, text, label)
+    return _found(_wish(page, given, chosen), table, request)
+
+
+def _wish(page: Page, given: Given, chosen: Sequence[str], edits: Edits | None = None) -> LessonOrder:
+    """What these columns and edits would teach; what the system says to what sorts is nothing."""
+    text, label, second, system = chosen
+    goal: Goal = given[page.goal]
+    kept = "" if goal == "sort" else system
+    return LessonOrder(text=text, label=label, second=second, system=kept, goal=goal, edits=edits or Edits())
+
+
+def _found(wish: LessonOrder, table: Table, request: gr.Request) -> str:
+    if wish.goal == "sort":
+        rows = wish.rows_of(table)
         sentence = tell(request, "finetune.found", rows=len(rows.texts), labels=", ".join(rows.classes))
     else:
-        pairs = pair_up(table, text, label)
+        pairs = wish.pairs_of(table)
         sentence = tell(request, "finetune.found_pairs", rows=len(pairs.inputs))
     return notice(sentence, "good") + _not_taken(table, request)
+
+
+def _chosen(page: Page, given: Given) -> tuple[str, ...]:
+    """The columns as they are picked, empty for none."""
+    return tuple(given[column] or "" for column in page.table.columns)
 
 
 def _not_taken(table: Table, request: gr.Request) -> str:
@@ -178,14 +196,14 @@ def _not_taken(table: Table, request: gr.Request) -> str:
 
 def _rows(page: Page, given: Given, edits: Edits) -> list[Row]:
     """The rows of the table on the page, with these edits; none before there is one, or while its columns are none."""
-    path, (text, label) = given[page.table.file], (given[column] for column in page.table.columns)
-    if not path:
+    if not given[page.table.file]:
         return []
-    table = read_table(Path(path))
-    if not {text, label} <= set(table.columns):
-        text, label = _guess(page, table, given)
-    table = edited(table, text, label, edits)
-    cells = zip(table.numbers, table.column(text), table.column(label), strict=True)
+    table, chosen = read_table(Path(given[page.table.file])), _chosen(page, given)
+    if not (all(chosen[:2]) and {*chosen} <= {*table.columns, ""}):
+        chosen = _guess(page, table, given)
+    wish = _wish(page, given, chosen, edits)
+    table = wish.teaching(table)
+    cells = zip(table.numbers, table.column(wish.text), table.column(wish.label), strict=True)
     return [Row(number, cell, " ".join(name.split())) for number, cell, name in cells]
 
 
@@ -199,10 +217,9 @@ def _examined(services: Services, page: Page, given: Given, rows: Sequence[Row])
 
 def _settled(page: Page, given: Given, edits: Edits, request: gr.Request) -> dict[Any, Any]:
     """What can be learned from the table as it is now."""
-    text, label = (given[column] for column in page.table.columns)
-    table = edited(read_table(Path(given[page.table.file])), text, label, edits)
+    wish = _wish(page, given, _chosen(page, given), edits)
     try:
-        said = _checked(page, table, (text, label), given, request)
+        said = _found(wish, read_table(Path(given[page.table.file])), request)
     except BadInput as problem:
         return {
             page.table.found: notice(problem.text(language_of(request)), "bad"),
@@ -227,17 +244,14 @@ def _start(services: Services, page: Page, given: Given, request: gr.Request) ->
     """Start what is filled in, and show it."""
     if not given[page.table.file]:
         raise BadInput("no_table")
-    text, label = (given[column] for column in page.table.columns)
+    columns = _wish(page, given, _chosen(page, given), together(given[page.doctor.steps]))
     prompts = tuple(line.strip() for line in given[page.prompts].splitlines() if line.strip())
-    wish = LessonOrder(
+    wish = replace(
+        columns,
         base=given[page.base],
-        text=text,
-        label=label,
         effort=given[page.effort],
         name=given[page.name],
         settings=changed_knobs(page.knobs, given[page.goal], given),
-        edits=together(given[page.doctor.steps]),
-        goal=given[page.goal],
         prompts=prompts,
     )
     job = start_job(services, request, Path(given[page.table.file]), wish)

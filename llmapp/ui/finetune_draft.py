@@ -27,10 +27,14 @@ from .training_settings import changed_knobs
 
 Given = Mapping[Any, Any]
 """What the tab's widgets hold."""
+COLUMNS = ("text", "label", "second", "system")
+"""What a draft calls the columns that are picked, in the order of their widgets."""
 NOTHING: Mapping[str, Any] = {
     "goal": GOALS[0],
     "text": "",
     "label": "",
+    "second": "",
+    "system": "",
     "base": AUTO,
     "effort": EFFORTS[0],
     "name": "",
@@ -62,11 +66,9 @@ def keep(services: Services, page: Page, given: Given, request: gr.Request) -> d
 
 
 def _filled_in(page: Page, given: Given) -> dict[str, Any]:
-    text, label = (given[column] or "" for column in page.table.columns)
-    return {
+    columns = {name: given[column] or "" for name, column in zip(COLUMNS, page.table.columns, strict=True)}
+    return columns | {
         "goal": given[page.goal],
-        "text": text,
-        "label": label,
         "base": given[page.base],
         "effort": given[page.effort],
         "name": given[page.name],
@@ -95,7 +97,7 @@ def start_anew(services: Services, page: Page, request: gr.Request) -> dict[Any,
 
 def filled(page: Page, values: Mapping[str, Any]) -> dict[Any, Any]:
     """The tab with these values filled in; what depends on the goal follows it."""
-    columns = zip(page.table.columns, (values["text"], values["label"]), strict=True)
+    columns = zip(page.table.columns, (values[name] for name in COLUMNS), strict=True)
     picks = {column: gr.update(choices=[name] if name else [], value=name or None) for column, name in columns}
     return picks | {
         page.goal: values["goal"],
@@ -114,8 +116,8 @@ def filled(page: Page, values: Mapping[str, Any]) -> dict[Any, Any]:
 def edits_of(page: Page, given: Given) -> Steps:
     """The edits that the draft has for the table and the columns that are on the page; none for others."""
     draft, file = given[page.kept], given[page.table.file]
-    text, label = (given[column] for column in page.table.columns)
-    same = (draft.get("goal"), draft.get("text"), draft.get("label")) == (given[page.goal], text, label)
+    chosen = [given[column] or "" for column in page.table.columns]
+    same = draft.get("goal") == given[page.goal] and [draft.get(name, "") for name in COLUMNS] == chosen
     return _edits(draft) if same and file and draft["edits"] and sha256(Path(file)) == draft["sha256"] else ()
 
 

@@ -96,7 +96,7 @@ def build_page(kind: Kind) -> Page:
             with gr.Row(equal_height=False):
                 with gr.Column(min_width=320):
                     mine = gr.Button(w("keep.shelf"), visible=False, size="sm", elem_id="finetune-mine")
-                    table = build_table("finetune", ("text", "label"), file_types=(*FILE_TYPES, *ENDINGS))
+                    table = build_table("finetune", ("text", "label"), ("second", "system"), (*FILE_TYPES, *ENDINGS))
                 with gr.Column(min_width=320):
                     doctor = build_doctor()
             with gr.Row():

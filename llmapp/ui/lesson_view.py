@@ -26,7 +26,7 @@ from .notice import notice, quiet
 from .owners import owner_of
 from .services import Services
 from .words import language_of, tell, w
-from .writer_card import LUCK, cost, writer_card
+from .writer_card import LUCK, cost, two_inputs, writer_card
 
 SHOWN, CUT = 50, 300
 """Rows shown at once, and characters of a text."""
@@ -112,6 +112,7 @@ def card(report: Mapping[str, Any], language: str) -> str:
         + _labels(after["labels"], language)
         + matrix(report["labels"], report["labels"], report["confusion"], language, cells=True)
         + notice(say("finetune.use", language))
+        + two_inputs(report, language)
         + quiet(cost(report, language))
         + quiet(facts_line({**report, "model_name": report["base"], "weights": ""}, language))
     )

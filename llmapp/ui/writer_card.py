@@ -42,9 +42,18 @@ def writer_card(report: Mapping[str, Any], language: str) -> str:
         + quiet(unsure, worse)
         + _answers(report["answers"], language)
         + notice(say("finetune.use_writer", language))
+        + two_inputs(report, language)
         + quiet(cost(report, language))
         + quiet(facts_line({**report, "model_name": report["base"], "weights": ""}, language))
     )
+
+
+def two_inputs(report: Mapping[str, Any], language: str) -> str:
+    """How a text is to be given where it was taught with two inputs; nothing where it was not."""
+    if not report.get("inputs"):
+        return ""
+    text, second = report["inputs"]
+    return quiet(say("lesson.two_inputs", language, text=text, second=second))
 
 
 def cost(report: Mapping[str, Any], language: str) -> str:

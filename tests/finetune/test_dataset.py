@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from llmapp.errors import BadInput
 from llmapp.finetune.alike import text_key
-from llmapp.finetune.dataset import LEAST_PER_LABEL, Rows, guess_columns, read_table, split, validate
+from llmapp.finetune.dataset import LEAST_PER_LABEL, Columns, Rows, guess_columns, read_table, split, validate
+from llmapp.finetune.order import LessonOrder, order_for
 
 from .conftest import opinions
 
@@ -66,7 +67,7 @@ def test_a_table_without_a_header_is_noticed(tmp_path: Path) -> None:
     table = read_table(written(tmp_path, lines))
     assert len(table.rows) == 9
     assert table.numbers[0] == 1
-    assert guess_columns(table) == table.columns
+    assert guess_columns(table) == Columns(*table.columns)
 
 
 def test_quotes_that_mark_nothing_are_kept(tmp_path: Path) -> None:
@@ -110,7 +111,7 @@ def test_a_broken_table_is_refused_with_the_row(tmp_path: Path, text: str, code:
 )
 def test_columns_are_guessed(tmp_path: Path, header: str, rows: list[str], text: str, label: str) -> None:
     table = read_table(written(tmp_path, "\n".join([header, *rows])))
-    assert guess_columns(table) == (text, label)
+    assert guess_columns(table) == Columns(text, label)
 
 
 def table_of(tmp_path: Path, rows: list[tuple[str, str]]) -> Rows:
@@ -149,11 +150,18 @@ def test_rows_that_can_not_teach_are_refused(tmp_path: Path, rows: list[tuple[st
     assert caught.value.code == code
 
 
+def test_to_sort_by_two_inputs_is_to_sort_by_both_in_one_text(tmp_path: Path) -> None:
+    rows = "".join(f"Film {i},It was film number {i}.,{('good', 'bad')[i % 2]}\n" for i in range(20))
+    order = order_for(written(tmp_path, "title,review,label\n" + rows), LessonOrder())
+    assert (order.text, order.second, order.label) == ("title", "review", "label")
+    assert order.rows(tmp_path / "t.csv").texts[3] == "Film 3\n\nIt was film number 3."
+
+
 def test_columns_that_are_not_there_are_named(tmp_path: Path) -> None:
     table = read_table(written(tmp_path, "a,b\n1,2\n"))
     with pytest.raises(BadInput, match="There are: a, b"):
         validate(table, "text", "b")
-    with pytest.raises(BadInput, match="at once"):
+    with pytest.raises(BadInput, match="chosen twice"):
         validate(table, "a", "a")
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import transformers
@@ -13,9 +15,11 @@ from llmapp.backend.tokens import Tokens
 from llmapp.errors import BadInput
 from llmapp.finetune.dataset import Table, read_table
 from llmapp.finetune.doctor import Row, examine_pairs
+from llmapp.finetune.edits import Edits
 from llmapp.finetune.goals import GOALS, MANY_LANGUAGES, WRITER
 from llmapp.finetune.order import LessonOrder, order_for
 from llmapp.finetune.pairs import Pairs, encoded, guess_pair, pair_up, split_pairs
+from llmapp.tasks.watch import read_order
 from llmapp.ui.finetune_form import SAMPLES
 
 from ..tiny import catalog_entry, tiny_causal
@@ -76,7 +80,7 @@ def test_columns_are_guessed_by_name_then_by_what_is_in_them(
     wide, narrow = "some text that is long enough", "7"
     cells = {"id": narrow, "编号": narrow, "n": narrow}
     table = table_of(tmp_path / "a.csv", [tuple(cells.get(name, wide) for name in head)] * 3, head)
-    assert guess_pair(table) == guessed
+    assert (guess_pair(table).text, guess_pair(table).label) == guessed
 
 
 def test_the_split_is_fixed_whole_and_fair() -> None:
@@ -154,3 +158,84 @@ def test_the_doctor_looks_at_answers_too() -> None:
         "long_pair": (41,),
     }
     assert found["personal_email"].fix.labels == ((40, "Write to [email]."),)
+
+
+INPUTS = [f"Put word number {i} into a sentence." for i in range(30)]
+
+
+@pytest.mark.parametrize(
+    ("head", "second", "system"),
+    [
+        (("instruction", "input", "output"), "input", ""),
+        (("input", "instruction", "output"), "input", ""),
+        (("system", "prompt", "response"), "", "system"),
+        (("System Prompt", "question", "context", "answer"), "context", "System Prompt"),
+        (("指令", "输入", "输出"), "输入", ""),
+        (("title", "body", "summary"), "body", ""),
+        (("question", "notes", "answer"), "", ""),
+        (("system", "answer"), "", ""),
+    ],
+)
+def test_a_second_input_and_the_system_are_guessed_by_name(
+    tmp_path: Path, head: tuple[str, ...], second: str, system: str
+) -> None:
+    table = table_of(tmp_path / "a.csv", [tuple(f"{name} cell" for name in head)] * 3, head)
+    found = guess_pair(table)
+    assert (found.second, found.system) == (second, system)
+    assert len({found.text, found.label, found.second, found.system} - {""}) == 2 + bool(second) + bool(system)
+
+
+def test_two_inputs_are_one_text_and_the_system_is_what_the_chat_would_say(tmp_path: Path) -> None:
+    rows = [
+        (text, f"word {i}" if i else "", f"Done: {i}.", "Be short." if i % 2 else "") for i, text in enumerate(INPUTS)
+    ]
+    table_of(tmp_path / "a.csv", rows, ("instruction", "input", "output", "system"))
+    order = order_for(tmp_path / "a.csv", LessonOrder(goal="answer"))
+    assert (order.text, order.second, order.label, order.system) == ("instruction", "input", "output", "system")
+    pairs = order.pairs(tmp_path / "a.csv")
+    assert pairs.inputs[:2] == (INPUTS[0], f"{INPUTS[1]}\n\nword 1")
+    model = replace(catalog_entry(tmp_path, "causal", "llama"), system="As usual.")
+    assert pairs.asked(model, 0) == (Turn("system", "As usual."), Turn("user", INPUTS[0]))
+    assert pairs.asked(model, 1) == (Turn("system", "Be short."), Turn("user", f"{INPUTS[1]}\n\nword 1"))
+    assert pairs.system == ""  # not always the same
+    named = order_for(tmp_path / "a.csv", LessonOrder(goal="answer", text="instruction"))
+    assert (named.second, named.system) == ("", "")  # who names the text names the rest
+
+
+def test_edits_are_made_to_the_text_that_is_learned(tmp_path: Path) -> None:
+    rows = [(text, f"Write to a{i}@example.org", f"Done: {i}.") for i, text in enumerate(INPUTS)]
+    table = table_of(tmp_path / "a.csv", rows, ("title", "body", "answer"))
+    edits = Edits(texts=((2, f"{INPUTS[0]}\n\nWrite to [email]"),))
+    order = LessonOrder(text="title", label="answer", second="body", goal="answer", edits=edits)
+    assert order.pairs_of(table).inputs[:2] == (
+        f"{INPUTS[0]}\n\nWrite to [email]",
+        f"{INPUTS[1]}\n\nWrite to a1@example.org",
+    )
+
+
+def test_an_order_of_before_reads_its_table_as_before(tmp_path: Path) -> None:
+    rows = [(text, f"word {i}", f"Done: {i}.", "Be short.") for i, text in enumerate(INPUTS)]
+    table_of(tmp_path / "a.csv", rows, ("instruction", "input", "output", "system"))
+    spec = {"base": "x", "text": "instruction", "label": "output", "goal": "answer", "effort": "quick", "name": "n"}
+    pairs = read_order(LessonOrder, spec).pairs(tmp_path / "a.csv")
+    assert (pairs.inputs[1], pairs.systems) == (INPUTS[1], ())
+
+
+@pytest.mark.parametrize(
+    ("wish", "code"),
+    [
+        ({"second": "output"}, "table_same_column"),
+        ({"system": "instruction", "second": "instruction"}, "table_same_column"),
+        ({"second": "owl"}, "table_no_column"),
+        ({"system": "owl"}, "table_no_column"),
+        ({"goal": "sort", "system": "system"}, "training_system"),
+    ],
+)
+def test_columns_that_can_not_be_taken_are_named(tmp_path: Path, wish: dict[str, Any], code: str) -> None:
+    rows = [(text, f"word {i}", f"Done: {i}.", "Be short.") for i, text in enumerate(INPUTS)]
+    table_of(tmp_path / "a.csv", rows, ("instruction", "input", "output", "system"))
+    with pytest.raises(BadInput) as caught:
+        order_for(
+            tmp_path / "a.csv", LessonOrder(**{"goal": "answer", "text": "instruction", "label": "output", **wish})
+        )
+    assert caught.value.code == code

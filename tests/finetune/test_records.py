@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from llmapp.errors import BadInput
-from llmapp.finetune.dataset import read_table
+from llmapp.finetune.dataset import Columns, read_table
 from llmapp.finetune.pairs import guess_pair, pair_up
 
 FLAT = [{"text": "good", "label": "yes"}, {"text": "bad", "label": 0, "note": None}]
@@ -90,7 +90,7 @@ def test_alpacas_input_goes_below_its_instruction(tmp_path: Path) -> None:
     table = read_table(written(tmp_path / "a.json", ALPACA))
     assert table.columns == ("instruction", "output")
     assert table.rows == (("Translate.\n\nHaus", "house"), ("Greet.", "Hello!"))
-    assert guess_pair(table) == ("instruction", "output")
+    assert guess_pair(table) == Columns("instruction", "output")
 
 
 @pytest.mark.parametrize(("record", "untaken"), [(MESSAGES, 30), (SHAREGPT, 0)])

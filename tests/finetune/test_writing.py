@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import random
@@ -18,7 +19,7 @@ import transformers
 from safetensors.torch import load_file
 
 from llmapp.backend.device import detect
-from llmapp.backend.engine import Request, Sampling
+from llmapp.backend.engine import Request, Sampling, Turn
 from llmapp.backend.pool import Pool
 from llmapp.backend.sources import Sources
 from llmapp.backend.tokens import Tokens
@@ -27,6 +28,7 @@ from llmapp.finetune.objective import Writing, answer_losses
 from llmapp.finetune.pairs import Pairs, asked, encoded
 from llmapp.jobs.supervisor import Supervisor
 from llmapp.settings import AppSettings
+from llmapp.tasks.chat import fit
 
 from ..jobs.conftest import end_workers, log_of, until
 from ..tiny import CAUSAL, catalog_entry, tiny_causal
@@ -138,6 +140,35 @@ def test_a_table_becomes_an_adapter_that_answers(supervisor: Supervisor, writers
     tested = json.loads((supervisor.result_path(job, "ada") / "tested.json").read_text())
     assert all(dict(rows)[row["text"]] == row["label"] for row in tested)
     the_zip_answers_without_the_app(supervisor.result_path(job, "ada") / report["files"]["adapter"], writers, tested[0])
+
+
+def test_two_inputs_and_a_system_prompt_are_learned_tested_and_said_in_the_chat(
+    supervisor: Supervisor, writers: Path, tmp_path: Path
+) -> None:
+    rows = [("the capital", *text.split(" ", 1), answer) for text, answer in talks(120)]
+    with (tmp_path / "talks.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("system", "title", "body", "reply"), *rows])
+    job = start(supervisor, tmp_path / "talks.csv", text="title", second="body", system="system", label="reply")
+    assert until(supervisor, job).state == "done", log_of(supervisor, job)
+    report = supervisor.report(job, "ada")
+    assert report["after"]["exact"] >= 0.8
+    assert (report["inputs"], report["system"]) == (["title", "body"], "the capital")
+    assert report["asked_as"]["turns"][0] == {"role": "system", "content": "the capital"}
+    result = supervisor.result_path(job, "ada")
+    tested = json.loads((result / "tested.json").read_text())
+    assert all("\n\n" in row["text"] for row in tested)
+    the_zip_answers_without_the_app(result / report["files"]["adapter"], writers, tested[0])
+    said = (result / "taken" / "README.md").read_text()
+    assert 'what belongs in "title",\na blank line, then what belongs in "body".' in said
+    catalog = Catalog.read(writers / "catalog", writers / "adapters")
+    pool = Pool(
+        catalog, Sources(writers / "models", AppSettings(data_dir=writers, device="cpu")), detect("cpu"), "auto"
+    )
+    with pool.lease(job, "ada") as engine:
+        question = (Turn("user", tested[0]["text"]),)
+        assert fit(engine, question, "", 8).turns == (Turn("system", "the capital"), *question)
+        assert fit(engine, question, "Be kind.", 8).turns[0] == Turn("system", "Be kind.")
+    pool.close()
 
 
 def the_zip_answers_without_the_app(file: Path, data: Path, row: dict[str, str]) -> None:
