@@ -68,6 +68,7 @@ def test_a_table_becomes_an_adapter_that_answers(
     assert report["after"]["accuracy"] >= 0.9
     assert report["p"] < 0.01
     assert sum(map(sum, report["confusion"])) == 30
+    assert set(report["versions"]) == {"llmapp", "torch", "transformers", "peft"}
     assert len(report["wrong"]) == 30 - round(30 * report["after"]["accuracy"])
     catalog = Catalog.read(data_dir / "catalog", data_dir / "adapters")
     (adapter,) = catalog.adapters("ada", "sentiment")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from llmapp.errors import BadInput
 from llmapp.messages import LANGUAGES
-from llmapp.tasks.language import DETECTED, NAMES, UNDETERMINED, detect, name, normalise
+from llmapp.tasks.language import DETECTED, NAMES, UNDETERMINED, detect, name, normalise, usual
 from tests.tasks.test_splitting import EXAMPLES
 
 
@@ -92,3 +92,10 @@ def test_every_language_has_a_name_in_both_languages():
         assert not any("." in word for word in named)
     assert (name("no"), name("de", "zh")) == ("Norwegian", "德语")
     assert name("tlh") == "tlh"
+
+
+def test_the_usual_language_is_that_of_more_than_half_of_what_is_certain():
+    english, german = "This is a long sentence about the weather.", "Das ist ein langer Satz über das Wetter von heute."
+    assert usual(map(detect, [english, english, german, "12345"])) == "en"
+    assert usual(map(detect, [english, german])) == ""
+    assert usual(map(detect, ["12345"])) == ""
