@@ -82,6 +82,20 @@ Source = WheelSource | HubSource | FolderSource
 
 
 @dataclass(frozen=True)
+class Shape:
+    """How a model is built, as its published config says: layers, width, inner width, heads, words; `gated`: its inner
+    layer has a gate beside it.
+    """
+
+    layers: int
+    hidden: int
+    inner: int
+    heads: int
+    vocabulary: int
+    gated: bool = False
+
+
+@dataclass(frozen=True)
 class Model:
     """One entry of the catalog. `memory_mb` is what the weights take, by precision kind, in MB of 10**6 bytes.
 
@@ -89,6 +103,7 @@ class Model:
     `languages` of a model that translates one way only (Marian) are its source and its target, in this order.
     `system` is said to the model first where a person says nothing; None leaves that to its chat template.
     `summaries`: ROUGE-L (0 to 1) by set of texts, where it was measured: what it writes; of an encoder, what it takes.
+    `shape`: of what can be taught, for what that costs.
     """
 
     id: str
@@ -112,6 +127,7 @@ class Model:
     rank: int = 0
     kv_bytes_per_token: int = 0
     summaries: Mapping[str, float] = field(default_factory=dict)
+    shape: Shape | None = None
 
     @property
     def one_way(self) -> bool:
@@ -253,6 +269,8 @@ def _model(path: Path) -> Model:
         data["sources"] = tuple(_source(source, path.parent) for source in data["sources"])
         for name in ("tasks", "languages", "labels"):
             data[name] = tuple(data.get(name, ()))
+        if data.get("shape"):
+            data["shape"] = Shape(**data["shape"])
         if data.get("reasoning"):
             data["reasoning"] = tuple(data["reasoning"])
         model = Model(**data)

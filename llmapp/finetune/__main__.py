@@ -23,12 +23,14 @@ from ..jobs.job import ENDED, JobStatus, unpack
 from ..jobs.supervisor import HOME, STOP_GRACE_S, Supervisor
 from ..messages import say
 from ..settings import ONE_PERSON, AppSettings, read_settings
+from .dataset import read_table
 from .goals import AUTO, GOALS, check_base, check_goal
-from .order import KIND, ROWS, LessonOrder, order_for
-from .settings import EFFORTS
+from .order import KIND, ROWS, LessonOrder, order_for, with_columns
+from .settings import EFFORTS, check_effort
 
 if TYPE_CHECKING:
     from ..backend.sources import Sources
+    from .bases import Bases
 
 LOOK_S = 0.5
 WELL_ENDED = ("done", "stopped")
@@ -61,13 +63,50 @@ def start(supervisor: Supervisor, given: argparse.Namespace, settings: AppSettin
         second=given.second,
         system=given.system,
     )
-    order = order_for(given.data, wish)
+    check = _bases(supervisor, settings).check_auto if given.base == AUTO else None
+    order = order_for(given.data, wish, check)
     base = Catalog.read(HOME / "models", settings.data_dir / "adapters").model(order.base)
     check_base(order.goal, base)
     taken = "`, `".join(filter(None, (order.system, order.text, order.second)))
     print(supervisor.start(KIND, ONE_PERSON, asdict(order), {ROWS: given.data}), flush=True)
     print(say("finetune.cli_started", text=taken, label=order.label, base=base.name), file=sys.stderr)
     return 0
+
+
+def bases(supervisor: Supervisor, given: argparse.Namespace, settings: AppSettings) -> int:
+    """Print every base that can learn this: whether it fits, GB, the least of them where it is lowered, minutes."""
+    if not given.data.is_file():
+        raise BadInput("no_such_file", file=str(given.data))
+    goal, table = check_goal(given.goal), read_table(given.data)
+    columns = {name: getattr(given, name) for name in ("text", "second", "system", "label")}
+    wish = with_columns(LessonOrder(effort=check_effort(given.effort), goal=goal, **columns), table)
+    reckoned = _bases(supervisor, settings)
+    found = [
+        {
+            "id": offer.model.id,
+            "name": offer.model.name,
+            "badge": offer.cost.badge,
+            "gb": round(offer.cost.needs / 1e9, 2),
+            "least_gb": round(offer.cost.least / 1e9, 2),
+            "minutes": round(offer.cost.minutes, 1),
+            "rough": not reckoned.rate,
+            "auto": offer.auto,
+        }
+        for offer in reckoned.offers(wish, table)
+    ]
+    _print(found)
+    return 0
+
+
+def _bases(supervisor: Supervisor, settings: AppSettings) -> Bases:
+    """What costs what on this machine."""
+    from ..backend.device import available_memory, detect
+    from ..backend.sources import Sources
+    from .bases import Bases
+
+    hardware, catalog = detect(settings.device), Catalog.read(HOME / "models")
+    sources, reports = Sources(settings.data_dir / "models", settings), supervisor.reports(KIND, ONE_PERSON)
+    return Bases(catalog, sources.where, hardware, available_memory(hardware), reports)
 
 
 def status(supervisor: Supervisor, given: argparse.Namespace, _: AppSettings) -> int:
@@ -185,14 +224,16 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("--offline", action="store_true")
         return added
 
-    begin = command("start", start, of_one=False)
-    begin.add_argument("--data", type=Path, required=True, help=say("finetune.cli_data"))
-    for flag in ("--text", "--second", "--system", "--label", "--name"):
-        begin.add_argument(flag, default="", help=say(f"finetune.cli_{flag[2:]}"))
+    begin, reckon = command("start", start, of_one=False), command("bases", bases, of_one=False)
+    for each in (begin, reckon):
+        each.add_argument("--data", type=Path, required=True, help=say("finetune.cli_data"))
+        for flag in ("--text", "--second", "--system", "--label"):
+            each.add_argument(flag, default="", help=say(f"finetune.cli_{flag[2:]}"))
+        each.add_argument("--goal", default=GOALS[0], help=say("finetune.cli_goal", goals=", ".join(GOALS)))
+        each.add_argument("--effort", default=EFFORTS[0], help=", ".join(EFFORTS))
+    begin.add_argument("--name", default="", help=say("finetune.cli_name"))
     begin.add_argument("--base", default=AUTO, help=say("finetune.cli_base"))
-    begin.add_argument("--goal", default=GOALS[0], help=say("finetune.cli_goal", goals=", ".join(GOALS)))
     begin.add_argument("--ask", action="append", default=[], help=say("finetune.cli_ask"))
-    begin.add_argument("--effort", default=EFFORTS[0], help=", ".join(EFFORTS))
     for name, does in (("status", status), ("watch", watch), ("stop", stop), ("resume", resume), ("report", report)):
         command(name, does)
     out = command("export", export)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,13 @@ class LessonOrder:
         """The inputs and answers of a table. Raises BadInput."""
         return self.pairs_of(read_table(path))
 
+    def material(self, table: Table) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Texts of a table that was read, and their answers; none where they have labels. Raises BadInput."""
+        if self.goal == "sort":
+            return tuple(self.rows_of(table).texts), ()
+        pairs = self.pairs_of(table)
+        return pairs.inputs, pairs.answers
+
     def rows_of(self, table: Table) -> Rows:
         """As `rows`, of a table that was read."""
         return validate(self.teaching(table), self.text, self.label)
@@ -73,27 +80,35 @@ class LessonOrder:
         return edited(joined(table, self.text, self.second), self.text, self.label, self.edits)
 
 
-def order_for(path: Path, wish: LessonOrder) -> LessonOrder:
+def order_for(
+    path: Path, wish: LessonOrder, check_auto: Callable[[LessonOrder, Table], None] | None = None
+) -> LessonOrder:
     """What is wished, for a table: empty columns are guessed, an "auto" base is one that fits, a name is given.
 
     A second input and what the system says are guessed only where the texts are.
 
-    Raises BadInput for data that can not teach, and for wishes that there are not.
+    Raises BadInput for data that can not teach, and for wishes that there are not; what `check_auto` raises for a base
+    that nobody chose.
     """
     check_effort(wish.effort)
     goal = check_goal(wish.goal)
     settings_for(goal, wish.settings)
     table = read_table(path)
-    guessed = guess_for(goal, table)
-    if goal == "sort" and wish.system:
+    order = replace(with_columns(wish, table), name=wish.name.strip() or path.stem)
+    picked = pick(order, table)
+    if order.base != AUTO:
+        return order
+    order = replace(order, base=picked)
+    if check_auto:
+        check_auto(order, table)
+    return order
+
+
+def with_columns(wish: LessonOrder, table: Table) -> LessonOrder:
+    """The wish with the columns of a table that it does not name; each is taken once. Raises BadInput."""
+    if wish.goal == "sort" and wish.system:
         raise BadInput("training_system", column=wish.system)
-    order = replace(_columns(wish, guessed), name=wish.name.strip() or path.stem)
-    fits = _sorter(order, table) if goal == "sort" else _writer(order, table)
-    return replace(order, base=fits if order.base == AUTO else order.base)
-
-
-def _columns(wish: LessonOrder, guessed: Columns) -> LessonOrder:
-    """The wish with the columns that it does not name; each is taken once."""
+    guessed = guess_for(wish.goal, table)
     text, label = wish.text or guessed.text, wish.label or guessed.label
     second, system = wish.second, wish.system
     if not wish.text:
@@ -103,12 +118,11 @@ def _columns(wish: LessonOrder, guessed: Columns) -> LessonOrder:
     return replace(wish, text=text, label=label, second=second, system=system)
 
 
-def _sorter(order: LessonOrder, table: Table) -> str:
-    order.rows_of(table)
-    return SORTER
-
-
-def _writer(order: LessonOrder, table: Table) -> str:
+def pick(order: LessonOrder, table: Table) -> str:
+    """The base that "auto" means for a table. Raises BadInput for data that can not teach."""
+    if order.goal == "sort":
+        order.rows_of(table)
+        return SORTER
     return WRITER if order.pairs_of(table).english else MANY_LANGUAGES
 
 

@@ -145,6 +145,13 @@ class Supervisor:
         except (OSError, ValueError):
             raise NotFound("no_report", job=job_id) from None
 
+    def reports(self, kind: str, owner: str) -> Iterator[Mapping[str, Any]]:
+        """What this owner's jobs of a kind that are done found out, newest first."""
+        for status in self.jobs(owner):
+            if status.kind == kind and status.state == "done":
+                with suppress(NotFound):
+                    yield self.report(status.id, owner)
+
     def result_path(self, job_id: str, owner: str) -> Path:
         """The folder of what the job made; empty or not there before it is done."""
         return self._job(job_id, owner).path / "result"

@@ -14,7 +14,7 @@ from typing import Any
 import gradio as gr
 from gradio.events import Dependency
 
-from ..errors import BadInput
+from ..errors import BadInput, Refused
 from ..finetune.dataset import Table, read_table
 from ..finetune.doctor import Finding, Row, examine, examine_pairs
 from ..finetune.edits import Edits, together
@@ -25,6 +25,7 @@ from ..finetune.order import ROWS, LessonOrder, guess_for, order_for
 from . import blind, lesson_compare, lesson_view, push, take_along
 from .doctor_view import Patient, wire_doctor
 from .events import QUIET, bind
+from .finetune_costs import bases, costs
 from .finetune_draft import COLUMNS, NOTHING, edits_of, keep, restore, start_anew
 from .finetune_form import Page, build_page
 from .job_panel import Kind, look, wire_panel
@@ -37,6 +38,9 @@ from .table_input import Given, wire_table
 from .training_settings import changed_knobs, usual_knobs
 from .training_view import curves, shown, story
 from .words import language_of, tell, w
+
+COSTLY = ("rank", "batch", "max_tokens")
+"""Knobs that change what a training costs."""
 
 
 def build(services: Services, _demo: gr.Blocks, tab: gr.Tab) -> None:
@@ -65,7 +69,7 @@ def _wire(services: Services, opened: Callable[..., Any], page: Page) -> None:
     back = opened(bind(restore, services, page, said=found), [page.begun], _drafted(page), **QUIET)
     anew = page.fresh.click(bind(start_anew, services, page, said=found), None, _drafted(page), **QUIET)
     for event in (back, anew):
-        event.then(aimed, [goal, kept], outputs, **QUIET)
+        event.then(aimed, [goal, kept], outputs, **QUIET).then(**_reckoned(services, page))
     page.start.click(
         bind(_start, services, page, said=page.refused),
         {*page.form(), page.doctor.steps},
@@ -86,12 +90,34 @@ def _wire_draft(services: Services, page: Page, looked: Sequence[Dependency]) ->
         "outputs": [page.kept, page.refused],
         **QUIET,
     }
+    costing = [page.effort, *(page.knobs[name] for name in COSTLY), page.way.steps[2]]
     for number, step in enumerate(page.way.steps, start=1):
-        step.select(partial(_same, number), None, [page.way.at], **QUIET).then(**kept)
+        event = step.select(partial(_same, number), None, [page.way.at], **QUIET).then(**kept)
+        if step in costing:
+            event.then(**_reckoned(services, page))
     for event in looked:
         event.then(**kept)
     for widget in (page.base, page.effort, page.name, page.prompts, *page.knobs.values()):
-        widget.input(**kept, trigger_mode="always_last")
+        event = widget.input(**kept, trigger_mode="always_last")
+        if widget in costing:
+            event.then(**_reckoned(services, page))
+
+
+def _reckoned(services: Services, page: Page) -> dict[str, Any]:
+    """What each base costs, as an event."""
+    shown = bind(_costs, services, page, said=page.costs)
+    return {"fn": shown, "inputs": {*page.form(), page.doctor.steps}, "outputs": [page.costs], **QUIET}
+
+
+def _costs(services: Services, page: Page, given: Given, request: gr.Request) -> dict[Any, Any]:
+    """Nothing for a stranger, who can not train here: it takes some seconds of the machine."""
+    try:
+        services.guard.manage(request)
+    except Refused:
+        return {page.costs: ""}
+    file, owner = given[page.table.file] or "", owner_of(services.settings, request)
+    offered = [name for _, name in _bases(services, given[page.goal], owner, language_of(request))]
+    return {page.costs: costs(services, file, _wished(page, given), offered, request)}
 
 
 def _same(number: int) -> int:
@@ -232,7 +258,7 @@ def start_job(services: Services, request: gr.Request | None, path: Path, wish: 
     """Start a training and return its job id at once. Raises BadInput, NotFound, Refused."""
     services.guard.job(request, JOB)
     services.guard.size(request, path.stat().st_size)
-    order = order_for(path, wish)
+    order = order_for(path, wish, bases(services, request).check_auto)
     base = services.catalog.model(order.base)
     check_base(order.goal, base)
     if wish.base != AUTO:
@@ -244,9 +270,15 @@ def _start(services: Services, page: Page, given: Given, request: gr.Request) ->
     """Start what is filled in, and show it."""
     if not given[page.table.file]:
         raise BadInput("no_table")
+    job = start_job(services, request, Path(given[page.table.file]), _wished(page, given))
+    return look(services, page.panel, job, request) | {page.refused: "", page.way.walk: gr.Walkthrough(selected=4)}
+
+
+def _wished(page: Page, given: Given) -> LessonOrder:
+    """What is filled in."""
     columns = _wish(page, given, _chosen(page, given), together(given[page.doctor.steps]))
     prompts = tuple(line.strip() for line in given[page.prompts].splitlines() if line.strip())
-    wish = replace(
+    return replace(
         columns,
         base=given[page.base],
         effort=given[page.effort],
@@ -254,8 +286,6 @@ def _start(services: Services, page: Page, given: Given, request: gr.Request) ->
         settings=changed_knobs(page.knobs, given[page.goal], given),
         prompts=prompts,
     )
-    job = start_job(services, request, Path(given[page.table.file]), wish)
-    return look(services, page.panel, job, request) | {page.refused: "", page.way.walk: gr.Walkthrough(selected=4)}
 
 
 def _told(events: Sequence[Mapping[str, Any]], ended: bool, language: str) -> str:

@@ -62,6 +62,7 @@ class Page:
     mine: gr.Button
     ready: gr.Button
     base: gr.Dropdown
+    costs: gr.HTML
     effort: gr.Radio
     name: gr.Textbox
     prompts: gr.Textbox
@@ -103,7 +104,7 @@ def build_page(kind: Kind) -> Page:
                 to_goal = _back()
                 ready = gr.Button(w("finetune.next"), variant="primary", interactive=False, elem_id="finetune-ready")
         with _step("model") as third:
-            base, effort, name, prompts = _asked()
+            base, costs, effort, name, prompts = _asked()
             knobs = build_knobs()
             refused = gr.HTML(elem_id="finetune-refused", padding=False)
             with gr.Row():
@@ -130,6 +131,7 @@ def build_page(kind: Kind) -> Page:
         mine=mine,
         ready=ready,
         base=base,
+        costs=costs,
         effort=effort,
         name=name,
         prompts=prompts,
@@ -172,7 +174,7 @@ def _sample(goal: Goal) -> gr.DownloadButton:
     )
 
 
-def _asked() -> tuple[gr.Dropdown, gr.Radio, gr.Textbox, gr.Textbox]:
+def _asked() -> tuple[gr.Dropdown, gr.HTML, gr.Radio, gr.Textbox, gr.Textbox]:
     base = gr.Dropdown(
         [(w("model.auto"), AUTO)],
         value=AUTO,
@@ -180,6 +182,7 @@ def _asked() -> tuple[gr.Dropdown, gr.Radio, gr.Textbox, gr.Textbox]:
         info=w("finetune.base_info"),
         elem_id="finetune-base",
     )
+    costs = gr.HTML(elem_id="finetune-costs", padding=False)
     efforts = [(w(f"finetune.{effort}"), effort) for effort in EFFORTS]
     effort = gr.Radio(efforts, value=EFFORTS[0], label=w("finetune.effort"), elem_id="finetune-effort")
     name = gr.Textbox("", label=w("finetune.name"), placeholder=w("finetune.name_info"), max_length=60)
@@ -193,4 +196,4 @@ def _asked() -> tuple[gr.Dropdown, gr.Radio, gr.Textbox, gr.Textbox]:
         visible=False,
         elem_id="finetune-prompts",
     )
-    return base, effort, name, prompts
+    return base, costs, effort, name, prompts

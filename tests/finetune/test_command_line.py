@@ -87,6 +87,17 @@ def runs_without_the_app(adapter: Path, base: Path) -> None:
     assert list(answers.values()) == ["positive", "negative"]
 
 
+def test_bases_are_told_with_what_they_cost(data: Path, tmp_path: Path) -> None:
+    table = write_table(tmp_path / "films.csv", opinions(120))
+    told = called(data, "bases", "--data", str(table), "--effort", "quick", "--offline")
+    assert told.returncode == 0, told.stderr
+    found = {offer["id"]: offer for offer in json.loads(told.stdout)}
+    assert list(found[BASE]) == ["id", "name", "badge", "gb", "least_gb", "minutes", "rough", "auto"]
+    assert (found[BASE]["badge"], found[BASE]["rough"]) == ("fits", True)
+    assert [name for name, offer in found.items() if offer["auto"]] == [BASE]
+    assert found[BASE]["least_gb"] < found[BASE]["gb"] < found["bert-base-uncased"]["gb"]
+
+
 def test_bad_input_is_a_sentence_and_two(data: Path, tmp_path: Path) -> None:
     table = write_table(tmp_path / "films.csv", opinions(40))
     few = write_table(tmp_path / "few.csv", opinions(3))
@@ -96,6 +107,7 @@ def test_bad_input_is_a_sentence_and_two(data: Path, tmp_path: Path) -> None:
         (("start", "--data", str(table), "--effort", "huge"), "`huge`"),
         (("start", "--data", str(table), "--base", "nobody"), "nobody"),
         (("start", "--data", str(few)), "`label` has 2 different values in 3 rows"),
+        (("bases", "--data", str(few)), "`label` has 2 different values in 3 rows"),
         (("status", "019aa0000000-00000000"), "There is no job"),
         (("status", "../../etc"), "There is no job"),
     ):
