@@ -36,15 +36,27 @@ def cut(rows: Encoded, tokens: int) -> Encoded:
 
 @dataclass(frozen=True)
 class Example:
-    """A prompt and its answer as token ids; the answer begins at `start` and includes what ends it."""
+    """A prompt and its answer as token ids; the answer begins at `start` and includes what ends it.
+
+    Of a conversation with several answers `start` is where the first begins, and what is said `between` them, as (from,
+    to), is none of them.
+    """
 
     ids: Sequence[int]
     start: int
+    between: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def answer(self) -> list[int]:
+        """Positions of the answers' tokens."""
+        begins = (self.start, *(end for _, end in self.between))
+        ends = (*(begin for begin, _ in self.between), len(self.ids))
+        return [at for begin, end in zip(begins, ends, strict=True) for at in range(begin, end)]
 
     @property
     def answer_tokens(self) -> int:
-        """Tokens of the answer."""
-        return len(self.ids) - self.start
+        """Tokens of the answers."""
+        return len(self.answer)
 
 
 def batches(lengths: Sequence[int], size: int, steps: int, seed: int) -> list[list[int]]:

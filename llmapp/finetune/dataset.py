@@ -17,6 +17,7 @@ from ..messages import Message, message
 from ..tasks.columns import LABEL_NAMES, repeats
 from ..tasks.tables import FEW_VALUES, called, guess_text, read_sheet
 from .alike import nearly_same, text_key
+from .conversations import MARK
 from .records import Records, read_records
 
 LEAST_PER_LABEL = 5
@@ -100,11 +101,14 @@ def read_table(path: Path) -> Table:
         sheet.encoding,
         sheet.delimiter,
         untaken=records.untaken if records else 0,
+        whole=records.whole if records else False,
     )
 
 
 def guess_columns(table: Table) -> Columns:
     """The columns that look most like texts and like labels, by their names and by what is in them."""
+    if table.whole:
+        return Columns("question", "answer")
     text = guess_text(table)
     others = [i for i, column in enumerate(table.columns) if column != text]
     label = max(others, key=lambda i: (repeats(table, i), called(table.columns[i], LABEL_NAMES), -i))
@@ -144,7 +148,10 @@ def validate(table: Table, text: str, label: str) -> Rows:
     """
     check_columns(table, text, label)
     t, y = table.columns.index(text), table.columns.index(label)
-    cells = [(row[t], " ".join(row[y].split()), n) for row, n in zip(table.rows, table.numbers, strict=True)]
+    cells = [
+        (row[t].replace(MARK, ""), " ".join(row[y].split()), n)
+        for row, n in zip(table.rows, table.numbers, strict=True)
+    ]
     whole = [entry for entry in cells if entry[0] and entry[1]]
     if not whole:
         raise BadInput("table_no_rows", text=text, label=label)

@@ -16,6 +16,7 @@ from ..messages import Message, message
 from ..tasks.language import detect, usual
 from .alike import nearly_same, text_key
 from .batching import SKEW
+from .conversations import MARK
 from .dataset import LEAST_PER_LABEL
 from .edits import Edits
 from .personal import KINDS, personal
@@ -86,7 +87,9 @@ def examine_pairs(
     if lengths and most:
         counts = lengths([f"{row.text}\n{row.label}" for row in whole])
         long = [row for row, count in zip(whole, counts, strict=True) if count > most]
-        found.append(_about("long_pair", long, Edits(), most=most))
+        for code, spoken in (("long_pair", False), ("long_conversation", True)):
+            those = [row for row in long if (MARK in row.text) == spoken]
+            found.append(_about(code, those, Edits(), most=most))
     return [finding for finding in found if finding]
 
 

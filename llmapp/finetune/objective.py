@@ -168,7 +168,7 @@ class Writing:
 
     def key(self) -> Any:
         """Its rows, and where their answers begin."""
-        return [[list(row.ids), row.start] for row in (*self.rows, *self.valid)]
+        return [[list(row.ids), row.start, *map(list, row.between)] for row in (*self.rows, *self.valid)]
 
 
 def perplexity(loss: float) -> float:
@@ -225,10 +225,10 @@ def _answered(model: Any, rows: Sequence[Example]) -> tuple[torch.Tensor, torch.
     given = padded([row.ids for row in rows], model)["input_ids"]
     before = torch.zeros(given.shape, dtype=torch.bool, device=given.device)
     for kept, row in zip(before, rows, strict=True):
-        kept[row.start - 1 : len(row.ids) - 1] = True
+        kept[[at - 1 for at in row.answer]] = True
     with _looking(model, before):
         logits = model(input_ids=given, use_cache=False).logits[0]
-    truth = [token for row in rows for token in row.ids[row.start :]]
+    truth = [token for row in rows for token in (row.ids[at] for at in row.answer)]
     return logits.float(), torch.tensor(truth, device=logits.device)
 
 

@@ -9,38 +9,31 @@ import json
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..errors import BadInput
 from ..tasks.encodings import Decoded, decoded
 from ..tasks.tables import MOST_UNPACKED, Sheet
+from .conversations import CONVERSATION, FORMS, REPLY, answers_of, cells_of, later
 
 JSONS, PARQUET = (".json", ".jsonl", ".ndjson"), ".parquet"
 ENDINGS = (*JSONS, PARQUET, ".zip")
 PARQUET_MARK = b"PAR1"
 WORKBOOK_PARTS = ("[Content_Types].xml", "mimetype", "content.xml")
 """What is in a zip that is a workbook of Excel or OpenDocument."""
-CONVERSATIONS = ("messages", "conversations", "conversation")
-ROLES: Mapping[str, str] = {
-    "system": "system",
-    "user": "user",
-    "human": "user",
-    "assistant": "assistant",
-    "gpt": "assistant",
-    "model": "assistant",
-    "bot": "assistant",
-}
-"""How OpenAI's form and ShareGPT's call who speaks."""
 TEXTS = (".txt", ".md", ".text", "")
 
 
 @dataclass(frozen=True)
 class Records(Sheet):
-    """A sheet of records; `untaken` counts the exchanges of conversations after their first, which are not in it."""
+    """A sheet of records. Of conversations `untaken` counts the exchanges after their first, and `whole` says that
+    these are in it, in columns of their own.
+    """
 
     untaken: int = 0
+    whole: bool = False
 
 
 def read_records(path: Path) -> Records | None:
@@ -133,46 +126,24 @@ def _cell(number: int, column: str, value: Any) -> str:
 
 
 def _of_conversations(records: Sequence[Numbered], text: Decoded) -> Records | None:
-    """The first question and answer of each conversation; None where the records are none."""
-    name = next((name for name in CONVERSATIONS if name in records[0][1]), None)
+    """Conversations whole, and the first question and answer of each; None where the records are none."""
+    name = next((name for name in FORMS if name in records[0][1]), None)
     if name is None:
         return None
-    rows, untaken = [], 0
-    for number, record in records:
-        turns = [_turn(number, turn) for turn in _list(number, name, record.get(name))]
-        answers = [i for i, (role, _) in enumerate(turns) if role == "assistant"]
-        first = answers[0] if answers else len(turns)
-        question = "\n\n".join(said for role, said in turns[:first] if role == "user")
-        rows.append((number, {"question": question, "answer": turns[first][1] if answers else ""}))
-        untaken += max(0, len(answers) - 1)
-    return _sheet(["question", "answer"], rows, text, untaken)
+    rows = [(number, cells_of(number, name, record)) for number, record in records]
+    answers = [answers_of(record[name]) for _, record in records]
+    whole = any(later(cells, count) for (_, cells), count in zip(rows, answers, strict=True))
+    columns = ["question", "answer", *([CONVERSATION, REPLY] if whole else [])]
+    columns += ["system"] if any(cells["system"] for _, cells in rows) else []
+    return replace(_sheet(columns, rows, text), untaken=sum(max(0, count - 1) for count in answers), whole=whole)
 
 
-def _list(number: int, column: str, value: Any) -> list[Any]:
-    if not isinstance(value, list):
-        raise BadInput("table_conversation", row=number, column=column, value=f"{value!r:.60}")
-    return value
-
-
-def _turn(number: int, turn: Any) -> tuple[str, str]:
-    """(role, words) of one message, in either form."""
-    named = turn if isinstance(turn, Mapping) else {}
-    role = ROLES.get(str(named.get("role", named.get("from", ""))).lower())
-    said = named.get("content", named.get("value"))
-    if role is None or not isinstance(said, str):
-        raise BadInput("table_conversation", row=number, column="role, content", value=f"{turn!r:.60}")
-    return role, said
-
-
-def _sheet(
-    columns: Sequence[str], rows: Sequence[tuple[int, Mapping[str, str]]], text: Decoded, more: int = 0
-) -> Records:
+def _sheet(columns: Sequence[str], rows: Sequence[tuple[int, Mapping[str, str]]], text: Decoded) -> Records:
     return Records(
         tuple(columns),
         tuple(tuple(cells.get(column, "") for column in columns) for _, cells in rows),
         tuple(number for number, _ in rows),
         encoding=text.encoding,
-        untaken=more,
     )
 
 

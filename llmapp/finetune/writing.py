@@ -34,7 +34,7 @@ from .goals import TASKS, settings_for
 from .lesson import MOST_ASKED, WritingLesson, Written, drawn
 from .objective import Writing, answer_losses
 from .order import MOST_PROMPTS, ROWS, TESTED, LessonOrder
-from .pairs import LEAST_PAIRS, asked, encoded, split_pairs
+from .pairs import LEAST_PAIRS, asked, encoded, learned, split_pairs
 from .scarce import in_batches
 from .settings import step_budget
 from .train import train, with_lora
@@ -92,23 +92,33 @@ def _before(work: Watch, lesson: WritingLesson, school: School) -> tuple[Writing
     kept, name = work.folder("result") / BEFORE, lesson.base.model.id
     with suppress(OSError, ValueError, KeyError):
         found = json.loads(kept.read_text(encoding="utf-8"))
-        return replace(lesson, tested=found["tested"]), found["answers"]
+        return _taking(lesson, found["tested"], found.get("exchanges", ())), found["answers"]
     work.phase("baseline")
     with _engine(work, school.pool(), name, "") as engine:
         if engine is None:
             return None
-        lesson = replace(lesson, tested=[i for i in lesson.tested if _fits(engine, lesson, i)])
+        fitting = {i: exchanges for i in lesson.tested if (exchanges := _fitting(engine, lesson, i))}
+        lesson = _taking(lesson, list(fitting), list(fitting.values()))
         answers = _asked(work, lesson, engine)
     if answers is None:
         return None
-    keep_result(work, BEFORE, {"tested": lesson.tested, "answers": answers})
+    keep_result(work, BEFORE, {"tested": lesson.tested, "exchanges": list(fitting.values()), "answers": answers})
     return lesson, answers
 
 
-def _fits(engine: Engine, lesson: WritingLesson, position: int) -> bool:
-    """True where question and answer are no longer than what is learned."""
-    question = lesson.pairs.asked(engine.info.model, position)
-    return engine.count_tokens(question) + engine.count_tokens(lesson.pairs.answers[position]) < _most(lesson)
+def _taking(lesson: WritingLesson, tested: Sequence[int], exchanges: Sequence[int]) -> WritingLesson:
+    """The lesson with these rows tested, of each so many exchanges, all where none are told."""
+    return replace(lesson, tested=tested, pairs=lesson.pairs.cut(dict(zip(tested, exchanges, strict=False))))
+
+
+def _fitting(engine: Engine, lesson: WritingLesson, position: int) -> int:
+    """How many exchanges of a row, from its first, are no longer than what is learned."""
+    said = lesson.pairs.said(position)
+    for exchange in range(1, len(said) // 2 + 1):
+        question = lesson.pairs.asked(engine.info.model, position, exchange)
+        if engine.count_tokens(question) + engine.count_tokens(said[2 * exchange - 1]) >= _most(lesson):
+            return exchange - 1
+    return len(said) // 2
 
 
 def _most(lesson: WritingLesson) -> int:
@@ -159,7 +169,7 @@ def _answers(engine: Engine, prompts: Sequence[tuple[Turn, ...]], most: int) -> 
 
 
 def _most_tokens(engine: Engine, lesson: WritingLesson) -> int:
-    longest = max((lesson.pairs.answers[i] for i in lesson.parts.train), key=len)
+    longest = max((said for i in lesson.parts.train for said in lesson.pairs.said(i)[1::2]), key=len)
     return min(lesson.settings.max_tokens, round(ROOM * engine.count_tokens(longest)) + 8)
 
 
@@ -208,8 +218,13 @@ def _examples(
     """Rows to learn from, to choose with and to test on as tokens; how many were left out for their length."""
     most = _most(lesson)
     sides = (lesson.parts.train, drawn(lesson.parts.valid, MOST_LOOKED_AT, lesson.settings.seed), lesson.tested)
-    found = [list(encoded(tokens, lesson.pairs, side, most).values()) for side in sides]
-    left_out = sum(map(len, sides)) - sum(map(len, found))
+    test = encoded(tokens, lesson.pairs, sides[2], most)
+    rows = [[learned(tokens, lesson.pairs, i, most) for i in side] for side in sides[:2]]
+    found = [*([each for examples, _ in side for each in examples] for side in rows), list(test.values())]
+    left_out = sum(not examples for side in rows for examples, _ in side) + len(sides[2]) - len(test)
+    shorter = sum(1 for side in rows for examples, left in side if examples and left)
+    if shorter:
+        work.say(message("training.shorter", rows=shorter, tokens=most))
     if left_out:
         work.say(message("training.left_out", rows=left_out, tokens=most))
     if len(found[0]) < LEAST_PAIRS // 2 or not (found[1] and found[2]):
@@ -222,7 +237,7 @@ def _sampled(lesson: WritingLesson) -> list[Sample]:
     pairs, model = lesson.pairs, lesson.base.model
     if lesson.prompts:
         return [(text, asked(model, text, pairs.system)) for text in lesson.prompts]
-    questions = ((pairs.inputs[i], pairs.asked(model, i)) for i in lesson.parts.valid)
+    questions = ((pairs.shown(i), pairs.asked(model, i)) for i in lesson.parts.valid)
     short = (each for each in questions if sum(len(turn.text) for turn in each[1]) <= LONGEST_SAMPLE)
     return list(islice(short, MOST_PROMPTS))
 

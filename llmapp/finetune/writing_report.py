@@ -26,7 +26,7 @@ def answered(pairs: Pairs, tested: Sequence[int], before: Sequence[str], after: 
     return [
         {
             "row": pairs.numbers[i],
-            "text": pairs.inputs[i],
+            "text": pairs.shown(i),
             "label": pairs.answers[i],
             "before": was,
             "answer": now,
@@ -62,7 +62,7 @@ def writing_card(lesson: WritingLesson, written: Written, rows: Sequence[Row]) -
         "asked_as": dict(written.asked_as),
         **what_made_it(lesson.base, lesson.settings, written.outcome, pairs.answers),
         "system": lesson.pairs.system,
-        "sha256": hash_of([part for part in (pairs.inputs, pairs.answers, pairs.systems) if part]),
+        "sha256": hash_of([part for part in (pairs.inputs, pairs.answers, pairs.systems, pairs.histories) if part]),
     }
 
 

@@ -15,6 +15,7 @@ import gradio as gr
 from gradio.events import Dependency
 
 from ..errors import BadInput, Refused
+from ..finetune.conversations import CONVERSATION
 from ..finetune.dataset import Table, read_table
 from ..finetune.doctor import Finding, Row, examine, examine_pairs
 from ..finetune.edits import Edits, together
@@ -207,8 +208,10 @@ def _found(wish: LessonOrder, table: Table, request: gr.Request) -> str:
         sentence = tell(request, "finetune.found", rows=len(rows.texts), labels=", ".join(rows.classes))
     else:
         pairs = wish.pairs_of(table)
-        sentence = tell(request, "finetune.found_pairs", rows=len(pairs.inputs))
-    return notice(sentence, "good") + _not_taken(table, request)
+        answers = sum(len(pairs.said(i)) // 2 for i in range(len(pairs.inputs)))
+        code = "found_conversations" if pairs.histories else "found_pairs"
+        sentence = tell(request, f"finetune.{code}", rows=len(pairs.inputs), answers=answers)
+    return notice(sentence, "good") + _not_taken(table, wish, request)
 
 
 def _chosen(page: Page, given: Given) -> tuple[str, ...]:
@@ -216,8 +219,11 @@ def _chosen(page: Page, given: Given) -> tuple[str, ...]:
     return tuple(given[column] or "" for column in page.table.columns)
 
 
-def _not_taken(table: Table, request: gr.Request) -> str:
-    return notice(tell(request, "training.untaken", exchanges=table.untaken)) if table.untaken else ""
+def _not_taken(table: Table, wish: LessonOrder, request: gr.Request) -> str:
+    """That what follows the first answers is left out, where it is."""
+    if not table.untaken or wish.text == CONVERSATION:
+        return ""
+    return notice(tell(request, "training.untaken", exchanges=table.untaken))
 
 
 def _rows(page: Page, given: Given, edits: Edits) -> list[Row]:

@@ -62,7 +62,7 @@ def test_parquet_is_read_whatever_it_is_called(tmp_path: Path) -> None:
 
 def test_parquet_holds_conversations_and_alpacas_form_too(tmp_path: Path) -> None:
     assert read_table(columnar(tmp_path / "a.parquet", ALPACA)).rows[0] == ("Translate.\n\nHaus", "house")
-    assert read_table(columnar(tmp_path / "b.parquet", [MESSAGES])).rows == (("Hi", "Hello!"),)
+    assert read_table(columnar(tmp_path / "b.parquet", [MESSAGES])).rows[0][:2] == ("Hi", "Hello!")
 
 
 def test_parquet_that_is_torn_nested_empty_or_unpacks_to_too_much_is_named(
@@ -94,7 +94,7 @@ def test_alpacas_input_goes_below_its_instruction(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("record", "untaken"), [(MESSAGES, 30), (SHAREGPT, 0)])
-def test_of_a_conversation_the_first_exchange_is_taken_and_the_rest_said(
+def test_of_a_conversation_the_first_exchange_can_be_taken_and_the_rest_is_said(
     tmp_path: Path, record: dict[str, Any], untaken: int
 ) -> None:
     rows = [json.loads(json.dumps(record).replace('"Hi"', f'"Hi number {i}"')) for i in range(30)]
@@ -104,8 +104,8 @@ def test_of_a_conversation_the_first_exchange_is_taken_and_the_rest_said(
             "content" if "role" in turns[0] else "value"
         ] = f"Hello {i}!"
     table = read_table(written(tmp_path / "a.jsonl", rows, lines=True))
-    assert table.columns == ("question", "answer")
-    assert table.rows[3] == ("Hi number 3", "Hello 3!")
+    assert table.columns[:2] == ("question", "answer")
+    assert table.rows[3][:2] == ("Hi number 3", "Hello 3!")
     assert table.untaken == untaken
     notes = [note.code for note in pair_up(table, "question", "answer").notes]
     assert notes == (["training.untaken"] if untaken else [])
