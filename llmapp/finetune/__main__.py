@@ -60,7 +60,7 @@ def start(supervisor: Supervisor, given: argparse.Namespace, settings: AppSettin
         given.name,
         goal=check_goal(given.goal),
         prompts=given.ask,
-        second=given.second,
+        second=given.second or None,
         system=given.system,
     )
     check = _bases(supervisor, settings).check_auto if given.base == AUTO else None

@@ -102,6 +102,7 @@ def read_table(path: Path) -> Table:
         sheet.delimiter,
         untaken=records.untaken if records else 0,
         whole=records.whole if records else False,
+        alpaca=records.alpaca if records else False,
     )
 
 

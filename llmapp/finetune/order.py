@@ -12,6 +12,7 @@ from .dataset import Columns, Rows, Table, guess_columns, joined, read_table, va
 from .edits import Edits, edited
 from .goals import AUTO, MANY_LANGUAGES, SORTER, WRITER, Goal, check_goal, settings_for
 from .pairs import Pairs, guess_pair, pair_up
+from .records import ALPACA
 from .settings import check_effort
 
 KIND, ROWS = "finetune", "rows.csv"
@@ -28,7 +29,8 @@ class LessonOrder:
 
     `settings` are those of `LoraSettings` that are not as usual; `name` is what the adapter is called; `edits` are made
     to the table before it is used; `prompts` are asked while it learns to write. `second` is the column that is put
-    below each text, `system` the one of what the system says; empty for none.
+    below each text, `system` the one of what the system says; empty for none. A second input that is not said (None) is
+    what it is in Alpaca's records.
     """
 
     base: str = AUTO
@@ -40,7 +42,7 @@ class LessonOrder:
     edits: Edits = field(default_factory=Edits)
     goal: Goal = "sort"
     prompts: tuple[str, ...] = ()
-    second: str = ""
+    second: str | None = None
     system: str = ""
 
     def __post_init__(self) -> None:
@@ -73,11 +75,19 @@ class LessonOrder:
 
     def teaching(self, table: Table) -> Table:
         """The table as it teaches: two inputs made one text, then edited. Raises BadInput."""
-        taken = [name for name in (self.text, self.label, self.second, self.system) if name]
+        second = self.below(table)
+        taken = [name for name in (self.text, self.label, second, self.system) if name]
         twice = next((name for name in taken if taken.count(name) > 1), "")
         if twice:
             raise BadInput("table_same_column", column=twice)
-        return edited(joined(table, self.text, self.second), self.text, self.label, self.edits)
+        return edited(joined(table, self.text, second), self.text, self.label, self.edits)
+
+    def below(self, table: Table) -> str:
+        """The column of the second input, empty for none; by its form where it was not said, as by earlier versions."""
+        if self.second is not None:
+            return self.second
+        first, second, _ = ALPACA
+        return second if table.alpaca and self.text == first and self.label != second else ""
 
 
 def order_for(
@@ -109,13 +119,13 @@ def with_columns(wish: LessonOrder, table: Table) -> LessonOrder:
     if wish.goal == "sort" and wish.system:
         raise BadInput("training_system", column=wish.system)
     guessed = guess_for(wish.goal, table)
-    text, label = wish.text or guessed.text, wish.label or guessed.label
-    second, system = wish.second, wish.system
-    if not wish.text:
-        taken = {text, label, second, system}
-        second = second or (guessed.second if guessed.second not in taken else "")
-        system = system or (guessed.system if guessed.system not in taken else "")
-    return replace(wish, text=text, label=label, second=second, system=system)
+    order = replace(wish, text=wish.text or guessed.text, label=wish.label or guessed.label)
+    if wish.text:
+        return replace(order, second=order.below(table))
+    taken = {order.text, order.label, order.second, order.system}
+    second = guessed.second if order.second is None and guessed.second not in taken else order.second
+    system = guessed.system if guessed.system not in taken else ""
+    return replace(order, second=second or "", system=order.system or system)
 
 
 def pick(order: LessonOrder, table: Table) -> str:

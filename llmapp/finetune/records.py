@@ -23,17 +23,20 @@ ENDINGS = (*JSONS, PARQUET, ".zip")
 PARQUET_MARK = b"PAR1"
 WORKBOOK_PARTS = ("[Content_Types].xml", "mimetype", "content.xml")
 """What is in a zip that is a workbook of Excel or OpenDocument."""
+ALPACA = ("instruction", "input", "output")
+"""What Stanford Alpaca's records hold: `input` belongs below `instruction`, and is often empty."""
 TEXTS = (".txt", ".md", ".text", "")
 
 
 @dataclass(frozen=True)
 class Records(Sheet):
     """A sheet of records. Of conversations `untaken` counts the exchanges after their first, and `whole` says that
-    these are in it, in columns of their own.
+    these are in it, in columns of their own. `alpaca`: it has the columns of ALPACA.
     """
 
     untaken: int = 0
     whole: bool = False
+    alpaca: bool = False
 
 
 def read_records(path: Path) -> Records | None:
@@ -103,18 +106,10 @@ def _record(number: int, value: Any) -> Numbered:
 
 
 def _flat(records: Sequence[Numbered], text: Decoded) -> Records:
-    """A column for each name; Alpaca's `input` is put below its `instruction`."""
+    """A column for each name."""
     columns = list(dict.fromkeys(str(name) for _, record in records for name in record))
-    alpaca = {"instruction", "input", "output"} <= set(columns)
-    rows = []
-    for number, record in records:
-        cells = {str(name): _cell(number, str(name), value) for name, value in record.items()}
-        if alpaca:
-            parts = (cells.get("instruction", ""), cells.get("input", ""))
-            cells["instruction"] = "\n\n".join(filter(None, parts))
-        rows.append(cells)
-    kept = [column for column in columns if not (alpaca and column == "input")]
-    return _sheet(kept, [(n, cells) for (n, _), cells in zip(records, rows, strict=True)], text)
+    rows = [(n, {str(name): _cell(n, str(name), value) for name, value in record.items()}) for n, record in records]
+    return replace(_sheet(columns, rows, text), alpaca=set(ALPACA) <= set(columns))
 
 
 def _cell(number: int, column: str, value: Any) -> str:

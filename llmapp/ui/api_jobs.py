@@ -58,12 +58,12 @@ def finetune(
         base: id of the model that learns; auto takes one that comes with the app
         settings: may hold rank, alpha, dropout, learning_rate, batch, max_tokens and seed
         second: column of a second input, which is put below the text with a blank line between; guessed where text is
-            empty, else none
+            empty, else none, but `input` for the `instruction` of Alpaca's records
         system: column of what the system says before each text, where answers are learned; guessed where text is
             empty, else what it usually says
     """
     wish = LessonOrder(base, text, label, effort, name, settings or {}, goal=check_goal(goal))
-    order = replace(wish, second=second, system=system)
+    order = replace(wish, second=second or None, system=system)
     return finetune_tab.start_job(services, request, _uploaded(dataset), order)
 
 

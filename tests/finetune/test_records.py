@@ -15,6 +15,7 @@ import pytest
 
 from llmapp.errors import BadInput
 from llmapp.finetune.dataset import Columns, read_table
+from llmapp.finetune.order import LessonOrder, order_for
 from llmapp.finetune.pairs import guess_pair, pair_up
 
 FLAT = [{"text": "good", "label": "yes"}, {"text": "bad", "label": 0, "note": None}]
@@ -61,7 +62,7 @@ def test_parquet_is_read_whatever_it_is_called(tmp_path: Path) -> None:
 
 
 def test_parquet_holds_conversations_and_alpacas_form_too(tmp_path: Path) -> None:
-    assert read_table(columnar(tmp_path / "a.parquet", ALPACA)).rows[0] == ("Translate.\n\nHaus", "house")
+    assert read_table(columnar(tmp_path / "a.parquet", ALPACA)).rows[0] == ("Translate.", "Haus", "house")
     assert read_table(columnar(tmp_path / "b.parquet", [MESSAGES])).rows[0][:2] == ("Hi", "Hello!")
 
 
@@ -86,11 +87,27 @@ def test_a_list_inside_an_object_is_taken(tmp_path: Path) -> None:
     assert len(read_table(written(tmp_path / "a.json", {"version": 1, "data": FLAT})).rows) == 2
 
 
-def test_alpacas_input_goes_below_its_instruction(tmp_path: Path) -> None:
-    table = read_table(written(tmp_path / "a.json", ALPACA))
-    assert table.columns == ("instruction", "output")
-    assert table.rows == (("Translate.\n\nHaus", "house"), ("Greet.", "Hello!"))
-    assert guess_pair(table) == Columns("instruction", "output")
+@pytest.mark.parametrize("columns", [{}, {"text": "instruction", "label": "output"}])
+def test_alpacas_input_goes_below_its_instruction(tmp_path: Path, columns: dict[str, str]) -> None:
+    """Also where only the columns of before are named, as in older jobs and scripts."""
+    rows = [
+        {"instruction": f"Say {i}.", "input": f"of {i}" if i % 2 else "", "output": f"It is {i}."} for i in range(30)
+    ]
+    path = written(tmp_path / "a.json", rows)
+    assert guess_pair(read_table(path)) == Columns("instruction", "output", "input")
+    order = order_for(path, LessonOrder(goal="answer", **columns))
+    assert (order.text, order.second, order.label) == ("instruction", "input", "output")
+    assert order.pairs(path).inputs[:2] == ("Say 0.", "Say 1.\n\nof 1")
+    if columns:
+        assert LessonOrder(goal="answer", **columns).pairs(path).inputs == order.pairs(path).inputs
+    without = LessonOrder(goal="answer", text="instruction", label="output", second="")
+    assert order_for(path, without).pairs(path).inputs[:2] == ("Say 0.", "Say 1.")
+
+
+def test_alpacas_system_key_is_used(tmp_path: Path) -> None:
+    rows = [{"instruction": f"Say {i}.", "input": "", "output": f"It is {i}.", "system": "Be kind."} for i in range(30)]
+    order = order_for(path := written(tmp_path / "a.json", rows), LessonOrder(goal="answer"))
+    assert (order.system, order.pairs(path).system) == ("system", "Be kind.")
 
 
 @pytest.mark.parametrize(("record", "untaken"), [(MESSAGES, 30), (SHAREGPT, 0)])
