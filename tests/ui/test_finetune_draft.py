@@ -41,6 +41,10 @@ def test_settings_and_edits_that_can_not_be_taken_go_together(name: str, value: 
     assert checked({**DRAFT, name: value}) == {**DRAFT, "settings": {}, "edits": []}
 
 
+def test_a_draft_of_before_has_no_second_input() -> None:
+    assert checked({name: value for name, value in DRAFT.items() if name not in ("second", "system")}) == DRAFT
+
+
 def test_a_newer_versions_values_are_left_out() -> None:
     assert checked({**DRAFT, "colour": "blue"}) == DRAFT
     assert Edits(**DRAFT["edits"][0]).dropped == (3,)  # type: ignore[index]
