@@ -13,7 +13,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,8 +78,10 @@ def bases(supervisor: Supervisor, given: argparse.Namespace, settings: AppSettin
     if not given.data.is_file():
         raise BadInput("no_such_file", file=str(given.data))
     goal, table = check_goal(given.goal), read_table(given.data)
-    columns = {name: getattr(given, name) for name in ("text", "second", "system", "label")}
-    wish = with_columns(LessonOrder(effort=check_effort(given.effort), goal=goal, **columns), table)
+    columns = LessonOrder(
+        text=given.text, label=given.label, second=given.second or None, system=given.system, goal=goal
+    )
+    wish = with_columns(replace(columns, effort=check_effort(given.effort)), table)
     reckoned = _bases(supervisor, settings)
     found = [
         {
