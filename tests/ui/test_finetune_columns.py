@@ -1,4 +1,4 @@
-"""The columns of the fine-tune tab: two inputs, what the system says and whole conversations, guessed, shown and kept."""
+"""The columns of the fine-tune tab: two inputs, the system and whole conversations are guessed, shown and kept."""
 
 from __future__ import annotations
 
