@@ -29,8 +29,7 @@ def computing(model: Any, compute: str) -> Any:
 
 class Gradients:
     """How the gradients of a batch are had; `parts` is how many it is taken in, `recomputing` whether what they need is
-    computed twice instead of kept (gradient checkpointing, arXiv:1604.06174: the same gradients, in up to half as long
-    again).
+    computed twice instead of kept (gradient checkpointing, arXiv:1604.06174: the same gradients, more slowly).
     """
 
     def __init__(self, model: Any, objective: Objective, compute: str, report: Report) -> None:
