@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 import shutil
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,17 +32,25 @@ class Draft:
 
 
 class Drafts:
-    """The drafts under one root; one of a kind for each owner, of which the last counts."""
+    """The drafts under one root; one of a kind for each owner, of which the last counts.
+
+    Pages keep theirs at the same time: of two that are of one owner, each is whole.
+    """
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self._root, self._lock = root, threading.Lock()
 
     def keep(self, owner: str, kind: str, values: Mapping[str, Any]) -> None:
         """Keep what is filled in; the file stays as it was."""
-        write_json(self._folder(owner, kind) / VALUES, values)
+        with self._lock:
+            write_json(self._folder(owner, kind) / VALUES, values)
 
     def keep_file(self, owner: str, kind: str, path: Path | None) -> None:
         """Keep a copy of the file, or none."""
+        with self._lock:
+            self._keep_file(owner, kind, path)
+
+    def _keep_file(self, owner: str, kind: str, path: Path | None) -> None:
         folder = self._folder(owner, kind)
         old, new = folder / FILE, folder / "new"
         shutil.rmtree(new, ignore_errors=True)
@@ -63,18 +72,21 @@ class Drafts:
 
     def delete(self, owner: str, kind: str) -> None:
         """Forget one."""
-        shutil.rmtree(self._place(owner, kind), ignore_errors=True)
+        with self._lock:
+            shutil.rmtree(self._place(owner, kind), ignore_errors=True)
 
     def delete_all(self, owner: str) -> None:
         """Forget all of an owner."""
-        shutil.rmtree(self._home(owner), ignore_errors=True)
+        with self._lock:
+            shutil.rmtree(self._home(owner), ignore_errors=True)
 
     def sweep(self) -> None:
         """Forget those of owners who have not touched any for `KEPT_DAYS`."""
-        for home in self._root.glob("*"):
-            touched = max((path.stat().st_mtime for path in home.glob(f"*/{VALUES}")), default=0.0)
-            if touched < time.time() - 86_400 * KEPT_DAYS:
-                shutil.rmtree(home, ignore_errors=True)
+        with self._lock:
+            for home in self._root.glob("*"):
+                touched = max((path.stat().st_mtime for path in home.glob(f"*/{VALUES}")), default=0.0)
+                if touched < time.time() - 86_400 * KEPT_DAYS:
+                    shutil.rmtree(home, ignore_errors=True)
 
     def _place(self, owner: str, kind: str) -> Path:
         if not _KIND.fullmatch(kind):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,13 @@ def test_a_kind_is_a_name_and_no_path(drafts: Drafts, kind: str) -> None:
             ask("ada", kind)
     with pytest.raises(ValueError, match="no kind"):
         drafts.keep("ada", kind, {})
+
+
+def test_two_pages_that_keep_at_once_leave_one_of_both_whole(drafts: Drafts) -> None:
+    pages = [{"page": page, "text": page * 10_000} for page in "ab"]
+    with ThreadPoolExecutor(8) as threads:
+        kept = [threads.submit(drafts.keep, "ada", "finetune", pages[i % 2]) for i in range(200)]
+    assert [each.exception() for each in kept] == [None] * 200
+    found = drafts.read("ada", "finetune")
+    assert found
+    assert found.values in pages
