@@ -50,19 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def start(supervisor: Supervisor, given: argparse.Namespace, settings: AppSettings) -> int:
     """Begin a training; prints its id."""
-    if not given.data.is_file():
-        raise BadInput("no_such_file", file=str(given.data))
-    wish = LessonOrder(
-        given.base,
-        given.text,
-        given.label,
-        given.effort,
-        given.name,
-        goal=check_goal(given.goal),
-        prompts=given.ask,
-        second=given.second or None,
-        system=given.system,
-    )
+    wish = replace(_wish(given), base=given.base, name=given.name, prompts=tuple(given.ask))
     check = _bases(supervisor, settings).check_auto if given.base == AUTO else None
     order = order_for(given.data, wish, check)
     base = Catalog.read(HOME / "models", settings.data_dir / "adapters").model(order.base)
@@ -75,14 +63,8 @@ def start(supervisor: Supervisor, given: argparse.Namespace, settings: AppSettin
 
 def bases(supervisor: Supervisor, given: argparse.Namespace, settings: AppSettings) -> int:
     """Print every base that can learn this: whether it fits, GB, the least of them where it is lowered, minutes."""
-    if not given.data.is_file():
-        raise BadInput("no_such_file", file=str(given.data))
-    goal, table = check_goal(given.goal), read_table(given.data)
-    columns = LessonOrder(
-        text=given.text, label=given.label, second=given.second or None, system=given.system, goal=goal
-    )
-    wish = with_columns(replace(columns, effort=check_effort(given.effort)), table)
-    reckoned = _bases(supervisor, settings)
+    wish, table = _wish(given), read_table(given.data)
+    wish, reckoned = with_columns(wish, table), _bases(supervisor, settings)
     found = [
         {
             "id": offer.model.id,
@@ -98,6 +80,15 @@ def bases(supervisor: Supervisor, given: argparse.Namespace, settings: AppSettin
     ]
     _print(found)
     return 0
+
+
+def _wish(given: argparse.Namespace) -> LessonOrder:
+    """What is asked of the table. Raises BadInput for a file, a goal or an effort that there is not."""
+    if not given.data.is_file():
+        raise BadInput("no_such_file", file=str(given.data))
+    goal, effort = check_goal(given.goal), check_effort(given.effort)
+    columns = {"text": given.text, "label": given.label, "second": given.second or None, "system": given.system}
+    return LessonOrder(effort=effort, goal=goal, **columns)
 
 
 def _bases(supervisor: Supervisor, settings: AppSettings) -> Bases:

@@ -10,6 +10,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Example:
     start: int
     between: tuple[tuple[int, int], ...] = ()
 
-    @property
+    @cached_property
     def answer(self) -> list[int]:
         """Positions of the answers' tokens."""
         begins = (self.start, *(end for _, end in self.between))

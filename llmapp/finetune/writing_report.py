@@ -61,7 +61,7 @@ def writing_card(lesson: WritingLesson, written: Written, rows: Sequence[Row]) -
         "unchanged": before == after,
         "asked_as": dict(written.asked_as),
         **what_made_it(lesson.base, lesson.settings, written.outcome, pairs.answers),
-        "system": lesson.pairs.system,
+        "system": pairs.system,
         "sha256": hash_of([part for part in (pairs.inputs, pairs.answers, pairs.systems, pairs.histories) if part]),
     }
 
